@@ -1,0 +1,42 @@
+"""What both pictures are made of: smooth steps, mixtures, unit vectors and periodic noise."""
+
+import numpy as np
+from scipy import ndimage
+
+
+def unit(v):
+    """Vectors `v` (..., 3) scaled to length one."""
+    v = np.asarray(v, "f4")
+    return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+
+def smoothstep(low, high, x):
+    """0 below `low`, 1 above `high`, and a smooth cubic between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def mix(a, b, t):
+    """`a` where `t` is 0, `b` where it is 1; a trailing axis is added to `t` for colours."""
+    t = np.asarray(t)[..., None]
+    return a * (1 - t) + b * t
+
+
+def fbm(shape, slope, largest, seed):
+    """Periodic fractal noise of unit variance: white noise with spectrum 1/f^slope, no wave longer than `largest`."""
+    f = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
+    gain = np.maximum(f, 1e-9) ** -slope * (f > 1 / largest)
+    white = np.random.default_rng(seed).standard_normal(shape).astype("f4")
+    noise = np.fft.irfft2(np.fft.rfft2(white) * gain, shape)
+    return (noise / noise.std()).astype("f4")
+
+
+def sample(image, row, column):
+    """The periodic `image` at fractional positions, bilinearly."""
+    return ndimage.map_coordinates(image, [row, column], order=1, mode="grid-wrap")
+
+
+# Textures that every surface shares: broad, fine, and the profile of far mountains.
+TILE = fbm((1024, 1024), 1.5, 256, seed=3)
+FINE = fbm((1024, 1024), 0.9, 48, seed=4)
+RIDGE = fbm((128, 1024), 2.1, 400, seed=6)

@@ -1,0 +1,116 @@
+"""Where arrays live: the array module, the device and the precision, chosen once and passed on.
+
+This is the only module that imports CuPy, and it does so only when a GPU is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nst_np.engine import Engine, make_engine, readable_engine
+from nst_np.errors import DeviceError, InputError
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The array module and what every array of a network has in common.
+
+    Attributes
+    ----------
+    xp : the array module, NumPy or CuPy.
+    device : ``"cpu"`` or ``"gpu:N"``.
+    dtype : float32 or float64, of every feature, loss gradient and weight.
+    engine : fast versions of layers and products for this array module.
+    """
+
+    xp: Any
+    device: str
+    dtype: np.dtype[Any]
+    engine: Engine
+
+    def asarray(self, array: Any) -> Array:
+        """`array` on the device, in the backend's precision, C-contiguous."""
+        return self.xp.ascontiguousarray(self.xp.asarray(array, dtype=self.dtype))
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """`array` as a NumPy array."""
+        return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def make_backend(device: str = "auto", dtype: str = "float32", *, threads: int | None = None,
+                 fast: bool = True) -> Backend:
+    """Choose the array module.
+
+    Parameters
+    ----------
+    device : ``"cpu"``, ``"gpu"``, ``"gpu:N"``, or ``"auto"`` for the first GPU that CuPy can use, else the CPU.
+    dtype : ``"float32"`` or ``"float64"``.
+    threads : CPU threads; by default as many as `cpu_threads` says.
+    fast : use the fast version of a layer where there is one, else the readable one everywhere.
+
+    Raises
+    ------
+    DeviceError
+        If the device cannot be had: no CuPy, no such GPU.
+    InputError
+        If `dtype` is another one.
+    """
+    if str(dtype) not in ("float32", "float64"):
+        raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
+    kind, colon, index = device.partition(":")
+    if kind not in ("auto", "cpu", "gpu") or (colon and (kind != "gpu" or not index.isdecimal())):
+        raise DeviceError(f"device must be 'auto', 'cpu', 'gpu' or 'gpu:N', not {device!r}")
+    if kind == "cpu" or (kind == "auto" and not _gpu_usable()):
+        xp, name = np, "cpu"
+    else:
+        xp, name = _cupy_on(int(index or 0)), f"gpu:{int(index or 0)}"
+    engine = make_engine(xp, cpu_threads(threads)) if fast else readable_engine()
+    return Backend(xp, name, np.dtype(dtype), engine)
+
+
+def cpu_threads(requested: int | None = None) -> int:
+    """Threads to use: `requested`, else the environment variable NST_NP_THREADS, else all cores of this process."""
+    if requested is not None:
+        return requested
+    text = os.environ.get("NST_NP_THREADS", "")
+    if text:
+        if not text.isdecimal() or int(text) < 1:
+            raise InputError(f"NST_NP_THREADS must be a whole number of at least 1, not {text!r}")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpu_usable() -> bool:
+    try:
+        import cupy
+
+        return bool(cupy.cuda.runtime.getDeviceCount() > 0)
+    except Exception:  # no CuPy, no driver, no library: whatever the reason, 'auto' means the CPU then
+        return False
+
+
+def _cupy_on(index: int) -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f"device 'gpu:{index}' needs CuPy, which cannot be imported ({error}); "
+            "install it with: pip install \".[gpu-cuda12]\" (or gpu-cuda13)"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if index >= count:
+            raise DeviceError(f"device 'gpu:{index}' does not exist: this machine has {count} usable GPU(s)")
+        cupy.cuda.Device(index).use()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f"device 'gpu:{index}' cannot be used: {error}") from error
+    return cupy  # type: ignore[no-any-return]

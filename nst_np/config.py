@@ -1,0 +1,264 @@
+"""Every setting of a run: its default, its group and its help text, each written once, here.
+
+The command line's options, the sections of a config file and the settings stored in an output picture are all made
+from the fields of `Config`. The library's `stylize` takes the same names as keywords.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_np.errors import InputError
+
+Layers = Mapping[str, float]
+
+NETWORKS = ("auto", "vgg19", "vgg16", "wavelet")
+POOLINGS = ("average", "max")
+NORMALIZATIONS = ("relative", "published")
+OPTIMIZERS = ("lbfgs", "adam", "rmsprop", "momentum")
+DTYPES = ("float32", "float64")
+
+
+def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
+            minimum: float | None = None, above: float | None = None, maximum: float | None = None) -> Any:
+    """A field of `Config` with what the command line and the config file need to know of it."""
+    return dataclasses.field(default=default, metadata={
+        "section": section, "help": text, "choices": choices, "metavar": metavar,
+        "minimum": minimum, "above": above, "maximum": maximum,
+    })
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one run. `None` means "chosen for you", as the help text says.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range or not one of its choices.
+    """
+
+    # fmt: off
+    content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
+    style: str | None = _option(None, "images", "the painting whose colours and strokes are taken", metavar="FILE")
+    output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
+    size: int = _option(512, "images", "longer side of the picture, pixels", metavar="N", minimum=16, maximum=20000)
+    style_size: int | None = _option(None, "images", "longer side of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
+    style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
+    quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
+
+    network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its weights can be had, else the built-in wavelets", choices=NETWORKS)
+    weights: str = _option("auto", "network", "VGG weights: a file, 'random[:SEED]', or 'auto' to look for them and else download", metavar="FILE")
+    pooling: str = _option("average", "network", "VGG's pooling", choices=POOLINGS)
+
+    content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")
+    style_layers: Layers | None = _option(None, "objective", "layers and weights of the style loss (default: relu1_1 … relu5_1, or all scales, equally)", metavar="NAME[=W],…")
+    content_weight: float = _option(0.01, "objective", "α, the weight of the content loss", metavar="X", minimum=0)
+    style_weight: float = _option(1.0, "objective", "β, the weight of the style loss", metavar="X", minimum=0)
+    tv_weight: float = _option(0.0, "objective", "weight of the total variation", metavar="X", minimum=0)
+    normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas", choices=NORMALIZATIONS)
+    center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
+
+    optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels", choices=OPTIMIZERS)
+    iterations: int = _option(150, "optimizer", "steps of the optimiser", metavar="N", minimum=1)
+    learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
+    bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
+
+    init: str = _option("content", "start", "initial image: 'content', 'noise', 'style', 'mix' (of content and noise) or a file", metavar="WHAT")
+    noise_ratio: float = _option(0.6, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
+    coarse_to_fine: int = _option(1, "start", "number of sizes to work at, each twice the one before", metavar="N", minimum=1, maximum=8)
+    seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
+
+    save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none)", metavar="N", minimum=0)
+    history: str | None = _option(None, "files", "write every iteration's losses to this CSV file", metavar="FILE")
+
+    device: str = _option("auto", "machine", "'auto', 'cpu' or 'gpu[:N]'", metavar="NAME")
+    dtype: str = _option("float32", "machine", "precision of the network", choices=DTYPES)
+    threads: int | None = _option(None, "machine", "CPU threads (default: NST_NP_THREADS, or all cores)", metavar="N", minimum=1, maximum=1024)
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.content_weight == self.style_weight == self.tv_weight == 0:
+            raise InputError("content_weight, style_weight and tv_weight are all 0: nothing to minimise")
+
+
+def replace(config: Config, **changes: Any) -> Config:
+    """A copy with some settings changed, checked again."""
+    unknown = set(changes) - {field.name for field in dataclasses.fields(Config)}
+    if unknown:
+        raise InputError(f"unknown setting {sorted(unknown)[0]!r}; valid: {', '.join(option_names())}")
+    return dataclasses.replace(config, **changes)
+
+
+def option_names() -> tuple[str, ...]:
+    """The names of all settings, in order."""
+    return tuple(field.name for field in dataclasses.fields(Config))
+
+
+def option_type(name: str) -> type:
+    """The type of a setting's value, None aside: str, int, float, bool or dict (layers)."""
+    hint = typing.get_type_hints(Config)[name]
+    if isinstance(hint, types.UnionType):
+        hint = next(choice for choice in typing.get_args(hint) if choice is not type(None))
+    return dict if hint == Layers else hint
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    name, rules = field.name, field.metadata
+    if value is None and field.default is None:
+        return
+    expected = option_type(name)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if expected is dict:
+        _check_layers(name, value)
+        return
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise InputError(f"{name} must be {_a(expected)}, not {value!r}")
+    if isinstance(value, str) and "\n" in value:
+        raise InputError(f"{name} must be a single line, not {value!r}")
+    if rules["choices"] and value not in rules["choices"]:
+        raise InputError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{name} must be finite, not {value}")
+    if rules["minimum"] is not None and value < rules["minimum"]:
+        raise InputError(f"{name} must be at least {rules['minimum']}, not {value}")
+    if rules["above"] is not None and value <= rules["above"]:
+        raise InputError(f"{name} must be above {rules['above']}, not {value}")
+    if rules["maximum"] is not None and value > rules["maximum"]:
+        raise InputError(f"{name} must be at most {rules['maximum']}, not {value}")
+
+
+def _check_layers(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping) or not value:
+        raise InputError(f"{name} must name at least one layer, not {value!r}")
+    for layer, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+            raise InputError(f"{name}: the weight of {layer} must be a number of at least 0, not {weight!r}")
+
+
+def _a(kind: type) -> str:
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "yes or no", dict: "layers"}
+    return names[kind]
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def parse_option(name: str, text: str) -> Any:
+    """The value that `text` writes for the setting `name`.
+
+    Layers are written ``relu1_1=0.5, relu2_1``; a weight that is not given is 1.
+    """
+    kind = option_type(name)
+    text = text.strip()
+    if text == "" and dataclasses.MISSING is not Config.__dataclass_fields__[name].default:
+        if Config.__dataclass_fields__[name].default is None:
+            return None
+        raise InputError(f"{name} must be {_a(kind)}, not empty")
+    if kind is str:
+        return text
+    if kind is bool:
+        value = configparser.ConfigParser.BOOLEAN_STATES.get(text.lower())
+        if value is None:
+            raise InputError(f"{name} must be yes or no, not {text!r}")
+        return value
+    if kind is dict:
+        return _parse_layers(name, text)
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"{name} must be {_a(kind)}, not {text!r}") from None
+
+
+def _parse_layers(name: str, text: str) -> dict[str, float]:
+    layers: dict[str, float] = {}
+    for part in text.replace(",", " ").split():
+        layer, equals, weight = part.partition("=")
+        try:
+            value = float(weight) if equals else 1.0
+        except ValueError:
+            raise InputError(f"{name}: the weight of {layer} must be a number, not {weight!r}") from None
+        if layer in layers:
+            raise InputError(f"{name} names {layer} twice")
+        layers[layer] = value
+    return layers
+
+
+def format_option(value: Any) -> str:
+    """The text that `parse_option` reads back as `value`, to the last bit."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{layer}={float(weight)!r}" for layer, weight in value.items())
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The settings in an INI file, a section a group (as `--help` shows them).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has a section or key that does not exist, or a value that does not parse.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise InputError(f"config file {str(path)!r}: {reason}") from error
+    return parse_config(text, f"config file {str(path)!r}")
+
+
+def parse_config(text: str, name: str) -> dict[str, Any]:
+    """`read_config` on text; `name` is what messages call it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise InputError(f"{name}: {' '.join(str(error).split())}") from error
+    sections = {field.name: field.metadata["section"] for field in dataclasses.fields(Config)}
+    settings: dict[str, Any] = {}
+    for section in [*parser.sections(), *(["DEFAULT"] if parser.defaults() else [])]:
+        for key in parser[section]:
+            if sections.get(key) != section:
+                raise InputError(f"{name}: unknown key {key!r} in section [{section}]; {_where(key, sections)}")
+            try:
+                settings[key] = parse_option(key, parser[section][key])
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+    for section in parser.sections():
+        if section not in sections.values():
+            raise InputError(f"{name}: unknown section [{section}]; valid: {', '.join(dict.fromkeys(sections.values()))}")
+    return settings
+
+
+def _where(key: str, sections: Mapping[str, str]) -> str:
+    return f"it belongs in [{sections[key]}]" if key in sections else f"valid keys: {', '.join(sections)}"
+
+
+def format_config(config: Config) -> str:
+    """`config` as the INI text that `read_config` reads back as the same settings. A key left at None is left out."""
+    lines: list[str] = []
+    section = None
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is None:
+            continue
+        if field.metadata["section"] != section:
+            section = field.metadata["section"]
+            lines += ["", f"[{section}]"]
+        lines.append(f"{field.name} = {format_option(value)}")
+    return "\n".join(lines[1:]) + "\n"

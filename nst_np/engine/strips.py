@@ -1,0 +1,54 @@
+"""Work on an array strip by strip, on several threads.
+
+A strip is small enough that what is made of it is still in a core's cache when it is used. NumPy and BLAS release the
+interpreter's lock, so strips run on Python threads, each with a BLAS of one thread: a matrix product that is split
+into strips at this level is faster here than one that BLAS splits itself, and waits for nobody.
+
+Every strip computes the same numbers whatever thread it runs on, and partial sums are added in the order of the
+strips, so results are the same bit for bit for any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+Result = TypeVar("Result")
+
+
+class Strips:
+    """A pool of threads for strips. On a GPU, which is parallel by itself, strips run one after the other.
+
+    Parameters
+    ----------
+    xp : the array module.
+    threads : how many strips are worked on at a time.
+    """
+
+    def __init__(self, xp: Any, threads: int) -> None:
+        self.threads = threads if xp is np else 1
+        self.xp, self._host = xp, xp is np
+        self._pool: ThreadPoolExecutor | None = None
+        self._blas: Any = None
+
+    def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
+        """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""
+        return self.run(function, [(start, min(start + step, length)) for start in range(0, length, step)])
+
+    def run(self, function: Callable[[int, int], Result], bounds: list[tuple[int, int]]) -> list[Result]:
+        """`map` over given strips."""
+        if not self._host:
+            return [function(*strip) for strip in bounds]
+        if self._blas is None:
+            from threadpoolctl import ThreadpoolController
+
+            self._blas = ThreadpoolController()
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nst_np")
+        assert self._pool is not None
+        with self._blas.limit(limits=1, user_api="blas"):
+            if self.threads == 1 or len(bounds) == 1:
+                return [function(*strip) for strip in bounds]
+            return list(self._pool.map(lambda strip: function(*strip), bounds))

@@ -1,0 +1,42 @@
+"""The exceptions of nst_np, each a subclass of the built-in one it refines.
+
+A message is one line that names the argument, what was expected and what came. The command line turns an
+`InputError` into exit code 2 and any other `NSTError` into exit code 1.
+"""
+
+from typing import Any
+
+
+class NSTError(Exception):
+    """Base of every error that nst_np raises on purpose."""
+
+
+class InputError(NSTError, ValueError):
+    """Something the user gave cannot be used: a value, an option, a size, a layer name."""
+
+
+class ImageError(InputError):
+    """An image file that cannot be read or written."""
+
+
+class WeightsError(InputError):
+    """A weights file that is missing, truncated, corrupt or of another architecture."""
+
+
+class DownloadError(WeightsError):
+    """Weights that could not be fetched from any mirror."""
+
+
+class DeviceError(InputError):
+    """A device that this machine does not have."""
+
+
+class NumericalError(NSTError, ArithmeticError):
+    """NaN or infinity in a loss or a gradient.
+
+    Attributes
+    ----------
+    result : the `nst_np.StylizeResult` of the last good image, when `nst_np.stylize` raises it; else None.
+    """
+
+    result: Any = None

@@ -1,0 +1,148 @@
+"""Is a gradient the derivative of its function? Finite differences, Taylor remainders and adjointness, in float64.
+
+Use it on anything of yours::
+
+    from nst_np import gradcheck
+    gradcheck.check_scalar(lambda x: (0.5 * (x**2).sum(), x), np.random.default_rng(0).standard_normal((5, 7)))
+
+Every check returns the error it measured, and raises `GradientError`, with both numbers in its message, when that
+error is above the tolerance. Points at a kink (a ReLU's 0, a tie in maximum pooling) have no derivative: a central
+difference across one is wrong by construction, so choose inputs away from them or steps too small to cross any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Array = Any
+ValueAndGrad = Callable[[Array], tuple[float, Array]]
+
+STEP = 1e-3  # of the fourth-order difference below: truncation h⁴ and rounding 1e-16/h are both about 1e-12
+TOLERANCE = 1e-7
+
+
+class GradientError(AssertionError):
+    """A gradient that is not its function's derivative."""
+
+
+def _compare(what: str, analytic: Array, numeric: Array, tolerance: float) -> float:
+    """Error relative to the largest entry of the gradient, so that no entry passes for being small."""
+    analytic, numeric = np.asarray(analytic), np.asarray(numeric)
+    scale = max(float(np.abs(numeric).max(initial=0)), float(np.abs(analytic).max(initial=0)), 1e-300)
+    difference = np.abs(analytic - numeric)
+    error = float(difference.max(initial=0)) / scale
+    if not error <= tolerance:  # also catches NaN
+        at = np.unravel_index(int(np.nanargmax(difference)), difference.shape) if difference.size else ()
+        raise GradientError(
+            f"{what}: analytic {analytic[at]:.12g}, numeric {numeric[at]:.12g}; relative error {error:.2e} "
+            f"is above {tolerance:.0e}"
+        )
+    return error
+
+
+def derivative(f: Callable[[float], Any], step: float = STEP) -> Any:
+    """d/dt f(t) at 0 by the central difference of fourth order, (8 (f₁ - f₋₁) - (f₂ - f₋₂)) / 12 h."""
+    return (8 * (f(step) - f(-step)) - (f(2 * step) - f(-2 * step))) / (12 * step)
+
+
+def check_jacobian(layer: Callable[[Array], tuple[Array, Callable[[Array], Array]]], x: Array, *,
+                   tolerance: float = TOLERANCE, step: float = STEP) -> float:
+    """Compare every entry of a layer's Jacobian with finite differences.
+
+    Parameters
+    ----------
+    layer : ``layer(x) -> (y, backward)``.
+    x : float64 host array, small: the cost is one forward pass an input and one backward pass an output element.
+
+    Returns
+    -------
+    The largest error, relative to the Jacobian's largest entry.
+
+    Raises
+    ------
+    GradientError
+        If that is above `tolerance`.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    y, _ = layer(x)
+    numeric = np.empty((y.size, x.size))
+    for column in range(x.size):
+        unit = np.zeros(x.size)
+        unit[column] = 1
+        unit = unit.reshape(x.shape)
+        numeric[:, column] = derivative(lambda t, unit=unit: layer(x + t * unit)[0], step).ravel()  # type: ignore[misc]
+    analytic = np.empty_like(numeric)
+    for row in range(y.size):
+        cotangent = np.zeros(y.size)
+        cotangent[row] = 1
+        analytic[row] = layer(x)[1](cotangent.reshape(y.shape)).ravel()
+    return _compare("Jacobian", analytic, numeric, tolerance)
+
+
+def check_scalar(value_and_grad: ValueAndGrad, x: Array, *, directions: int = 4, seed: int = 0,
+                 tolerance: float = TOLERANCE, step: float = STEP) -> float:
+    """Compare ⟨gradient, v⟩ with the derivative along v, for random directions v of unit length.
+
+    Parameters
+    ----------
+    value_and_grad : ``x -> (float, gradient)``.
+    x : float64 array of any shape.
+    step : length of the steps in units of `x`; short enough to cross no kink.
+
+    Returns
+    -------
+    The largest error, each relative to the length that the gradient has along v's typical direction,
+    ``‖gradient‖ / √size``, or the derivative itself if that is larger.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    _, gradient = value_and_grad(x)
+    gradient = np.asarray(gradient)
+    typical = float(np.linalg.norm(gradient)) / np.sqrt(x.size)
+    worst = 0.0
+    for _ in range(directions):
+        v = rng.standard_normal(x.shape)
+        v /= np.linalg.norm(v)
+        analytic = float((gradient * v).sum())
+        numeric = float(derivative(lambda t, v=v: value_and_grad(x + t * v)[0], step))  # type: ignore[misc]
+        error = abs(analytic - numeric) / max(abs(numeric), abs(analytic), typical, 1e-300)
+        if not error <= tolerance:
+            raise GradientError(
+                f"directional derivative: analytic {analytic:.12g}, numeric {numeric:.12g}; "
+                f"relative error {error:.2e} is above {tolerance:.0e}"
+            )
+        worst = max(worst, error)
+    return worst
+
+
+def taylor_slope(value_and_grad: ValueAndGrad, x: Array, *, step: float, halvings: int = 4, seed: int = 0) -> float:
+    """The order at which the first-order Taylor remainder vanishes: 2 if the gradient is right, 1 if not.
+
+    R(h) = |f(x + h v) - f(x) - h ⟨∇f, v⟩| is O(h²) exactly when ∇f is the gradient. The slope of log R over log h is
+    fitted over steps h, h/2, …, so it needs no tolerance on R itself (Farrell et al. 2013).
+    """
+    rng = np.random.default_rng(seed)
+    v = rng.standard_normal(np.shape(x))
+    v /= np.linalg.norm(v)
+    value, gradient = value_and_grad(x)
+    slope = float((np.asarray(gradient) * v).sum())
+    steps = step * 0.5 ** np.arange(halvings)
+    remainders = [abs(value_and_grad(x + h * v)[0] - value - h * slope) for h in steps]
+    return float(np.polyfit(np.log(steps), np.log(remainders), 1)[0])
+
+
+def check_adjoint(layer: Callable[[Array], tuple[Array, Callable[[Array], Array]]], x: Array, *, seed: int = 0,
+                  tolerance: float = 1e-12) -> float:
+    """For a linear layer J (an affine one less its constant): is ⟨J v, w⟩ = ⟨v, Jᵀ w⟩?
+
+    No step size is involved, so this sees errors down to rounding.
+    """
+    rng = np.random.default_rng(seed)
+    v = rng.standard_normal(np.shape(x))
+    constant, backward = layer(np.zeros_like(v))
+    forward = layer(v)[0] - constant
+    w = rng.standard_normal(forward.shape)
+    return _compare("adjoint", (v * backward(w)).sum(), (forward * w).sum(), tolerance)

@@ -1,0 +1,107 @@
+"""Read a picture: upright, in sRGB, on white, at the size asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nst_np.images.channels import alpha_channel, srgb_channels
+from nst_np.images.opening import opened
+from nst_np.images.resizing import composite_on_white, resize_channel, resize_image
+
+FloatArray = npt.NDArray[np.float32]
+
+_ORIENTATION = 0x0112
+_IS_UPRIGHT = 1
+
+#: What brings an image upright, by its EXIF orientation.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as the networks see it, and the transparency that they do not see.
+
+    Attributes
+    ----------
+    pixels
+        (H, W, 3) float32, sRGB, 0–255; transparent parts are composited on white.
+    alpha
+        (H, W) float32, 0 (transparent) to 255 (opaque), or None if the file has no transparency.
+    """
+
+    pixels: FloatArray
+    alpha: FloatArray | None
+
+
+def load_image(path: str | os.PathLike[str], *, size: int | None = None, name: str = "image") -> Picture:
+    """Read an image file; of an animation, the first frame.
+
+    The EXIF orientation is applied and an embedded ICC profile is converted to sRGB. Compositing comes before resizing,
+    so the colour hidden under transparent pixels cannot bleed into their neighbours.
+
+    Parameters
+    ----------
+    path
+        A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in.
+    size
+        Pixels of the longer side after resizing, down or up, with the aspect ratio kept; None leaves the size alone.
+    name
+        What the image is to the user, such as "content image"; errors start with it.
+
+    Returns
+    -------
+    Picture
+        With at least 1×1 pixels.
+
+    Raises
+    ------
+    ImageError
+        The file cannot be read as an image or has more than `MAX_PIXELS` pixels, or `size` is not positive.
+
+    Notes
+    -----
+    Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
+    """
+    with opened(path, name) as image:
+        image.load()
+        upright = _upright(image)
+        pixels, alpha = srgb_channels(upright), alpha_channel(upright)
+    if alpha is not None:
+        pixels = composite_on_white(pixels, alpha)
+    if size is None:
+        return Picture(pixels, alpha)
+    height, width = _scaled_to(size, pixels.shape[0], pixels.shape[1])
+    return Picture(
+        resize_image(pixels, height, width),
+        None if alpha is None else resize_channel(alpha, height, width),
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; metadata too damaged to tell it does not cost the picture."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, _IS_UPRIGHT)
+    except Exception:
+        return image
+    method = _UPRIGHT.get(orientation)
+    return image if method is None else image.transpose(method)
+
+
+def _scaled_to(size: int, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width whose longer side is `size` and whose aspect ratio is nearest to the given one."""
+    longer, shorter = max(height, width), min(height, width)
+    scaled = max((2 * shorter * size + longer) // (2 * longer), 1)
+    return (size, scaled) if height > width else (scaled, size)

@@ -1,0 +1,51 @@
+"""Resize and composite in floats, with no rounding to bytes in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nst_np.errors import ImageError
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def resize_image(pixels: npt.NDArray[Any], height: int, width: int) -> FloatArray:
+    """Resize a picture with a Lanczos window of three lobes, each channel on its own.
+
+    Parameters
+    ----------
+    pixels
+        (H, W, 3) of any real dtype, 0–255.
+    height, width
+        The size to resize to, in pixels, smaller or larger.
+
+    Returns
+    -------
+    ndarray
+        (height, width, 3) float32, clipped to 0–255, because the window overshoots at edges.
+
+    Raises
+    ------
+    ImageError
+        The size has no pixel.
+    """
+    if height < 1 or width < 1:
+        raise ImageError(f"an image cannot be resized to {width}×{height} pixels; expected at least 1×1")
+    return np.stack([resize_channel(channel, height, width) for channel in np.moveaxis(pixels, -1, 0)], axis=-1)
+
+
+def resize_channel(channel: npt.NDArray[Any], height: int, width: int) -> FloatArray:
+    """Resize one channel, (H, W) to (height, width) float32, clipped to 0–255."""
+    image = Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32))
+    resized: FloatArray = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    return np.clip(resized, 0, 255)
+
+
+def composite_on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> FloatArray:
+    """Lay a picture, (H, W, 3) with straight alpha (H, W), both 0–255, over white; float32."""
+    opacity: FloatArray = alpha[..., np.newaxis].astype(np.float32) / np.float32(255)
+    return 255 + (pixels.astype(np.float32) - 255) * opacity

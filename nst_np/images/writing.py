@@ -1,0 +1,186 @@
+"""Write a picture so that what stood at its path is either replaced by a complete file or left as it was."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nst_np.errors import ImageError
+from nst_np.images.opening import quoted, reason
+from nst_np.images.resizing import composite_on_white, resize_channel
+from nst_np.images.settings import metadata
+
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+
+_WITHOUT_ALPHA = ("JPEG",)
+
+#: From this quality on, a JPEG keeps its colour at full resolution.
+_FULL_COLOUR_QUALITY = 90
+
+
+def image_format(path: str | os.PathLike[str]) -> str:
+    """Return the format that a file's extension stands for: "PNG", "JPEG", "TIFF" or "WEBP".
+
+    Raises
+    ------
+    ImageError
+        The extension is missing or stands for none of them.
+    """
+    extension = Path(path).suffix
+    try:
+        return _FORMATS[extension.lower()]
+    except KeyError:
+        raise ImageError(f"{_output(path)}: extension {extension!r} is not one of {', '.join(_FORMATS)}") from None
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Make sure, before a long computation, that `save_image` will be able to write to `path`.
+
+    A temporary file is created and removed again, because permission bits tell little about read-only, full or network
+    file systems.
+
+    Raises
+    ------
+    ImageError
+        The extension is unknown, the path is a directory, or its folder is missing or cannot be written to.
+    """
+    image_format(path)
+    with _write_errors(path):
+        target = _target(path)
+        if not target.parent.is_dir():
+            raise ImageError(f"{_output(path)}: folder {quoted(target.parent)} does not exist")
+        if _is_directory(target):
+            raise ImageError(f"{_output(path)}: is a directory; expected a file")
+        with _temporary_beside(target):
+            pass
+
+
+def save_image(
+    path: str | os.PathLike[str],
+    pixels: npt.NDArray[Any],
+    *,
+    alpha: npt.NDArray[Any] | None = None,
+    quality: int,
+    settings: str | None = None,
+) -> None:
+    """Write a picture in the format of its extension, with the settings that made it.
+
+    The file appears at once and complete, with the permissions that the umask gives; a symbolic link is followed.
+
+    Parameters
+    ----------
+    path
+        Ends in .png, .jpg, .jpeg, .tif, .tiff or .webp. PNG and TIFF are lossless.
+    pixels
+        (H, W, 3) of any real dtype, sRGB; rounded and clipped to 0–255.
+    alpha
+        (H', W'), 0–255, resized if need be, or None. PNG, TIFF and WebP keep it; for JPEG, which has no transparency,
+        the picture is composited on white.
+    quality
+        1–100, for JPEG and WebP.
+    settings
+        Text that `read_settings` returns as it is here.
+
+    Raises
+    ------
+    ImageError
+        The picture has NaN, the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 65535, and JPEG's
+        settings at about 64 kB), or the file cannot be written.
+    """
+    form = image_format(path)
+    image = _as_image(pixels, alpha, form, _output(path))
+    options = {**_encoder_options(form, quality), **metadata(form, settings)}
+    encoded = io.BytesIO()
+    try:
+        image.save(encoded, form, **options)
+    except Exception as error:
+        raise ImageError(f"{_output(path)}: cannot be encoded as {form} ({reason(error)})") from error
+    with _write_errors(path):
+        target = _target(path)
+        with _temporary_beside(target) as temporary:
+            temporary.write_bytes(encoded.getbuffer())
+            temporary.replace(target)
+
+
+def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: str, what: str) -> Image.Image:
+    """Round a picture to bytes, with the alpha channel that its format can keep."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ImageError(f"{what}: pixels have shape {pixels.shape}; expected (height, width, 3)")
+    if np.isnan(pixels).any():
+        raise ImageError(f"{what}: pixels have NaN; expected numbers from 0 to 255")
+    channels = np.clip(pixels, 0, 255)
+    if alpha is not None:
+        height, width = pixels.shape[:2]
+        opacity = alpha if alpha.shape == (height, width) else resize_channel(alpha, height, width)
+        if form in _WITHOUT_ALPHA:
+            channels = composite_on_white(channels, opacity)
+        else:
+            channels = np.concatenate([channels, np.clip(opacity, 0, 255)[..., np.newaxis]], axis=-1)
+    return Image.fromarray(np.rint(channels).astype(np.uint8))
+
+
+def _encoder_options(form: str, quality: int) -> dict[str, Any]:
+    """Return the options of `PIL.Image.Image.save` that set size against fidelity."""
+    if form == "PNG":
+        return {}
+    if form == "TIFF":
+        return {"compression": "tiff_adobe_deflate"}
+    if form == "JPEG" and quality >= _FULL_COLOUR_QUALITY:
+        return {"quality": quality, "subsampling": 0}
+    return {"quality": quality}
+
+
+def _is_directory(path: Path) -> bool:
+    """Like `Path.is_dir`, but a name that the file system cannot hold raises `OSError` on every version of Python."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _output(path: str | os.PathLike[str]) -> str:
+    return f"output image {quoted(path)}"
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Follow symbolic links, which renaming a file over them would destroy."""
+    return Path(path).resolve()
+
+
+@contextmanager
+def _temporary_beside(target: Path) -> Iterator[Path]:
+    """Create an empty file in the folder of `target`, and remove it unless it has been renamed."""
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary.touch(exist_ok=False)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the file system refuses into an `ImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+        raise ImageError(f"{_output(path)}: cannot be written ({reason(error)})") from error

@@ -1,0 +1,64 @@
+"""Which network a run uses: `load_network`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nst_np.backend import Backend, make_backend
+from nst_np.config import NETWORKS, Config
+from nst_np.errors import DownloadError, InputError
+from nst_np.network import FeatureNetwork
+
+Say = Callable[[str], None]
+
+
+def load_network(architecture: str = Config.network, weights: str = Config.weights, *,
+                 pooling: str = Config.pooling, device: str = Config.device, dtype: str = Config.dtype,
+                 threads: int | None = Config.threads, progress: bool = False,
+                 say: Say = lambda line: None) -> FeatureNetwork:
+    """A feature network, ready to use.
+
+    Parameters
+    ----------
+    architecture : ``"vgg19"``, ``"vgg16"``, ``"wavelet"``, or ``"auto"``: VGG19 if its weights are found or can be
+        downloaded (or the VGG of the file that `weights` names), else the built-in wavelet network.
+    weights : for a VGG: a file, ``"random"``, ``"random:SEED"``, or ``"auto"`` to look for them and else download them
+        (`nst_np.weights.load_weights`).
+    pooling : ``"average"`` or ``"max"``, for a VGG.
+    device : ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"gpu:N"``.
+    dtype : ``"float32"`` or ``"float64"``.
+    threads : CPU threads; by default NST_NP_THREADS or all cores.
+    progress : show a download's progress.
+    say : called with lines for people: what was tried and what was chosen instead.
+
+    Raises
+    ------
+    InputError
+        If what is named does not exist or does not fit together. Only ``"auto"`` falls back to anything.
+    """
+    if architecture not in NETWORKS:
+        raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {architecture!r}")
+    backend = make_backend(device, dtype, threads=threads)
+    if architecture == "wavelet":
+        if weights != "auto":
+            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {weights!r}")
+        return _wavelet(backend)
+
+    from nst_np.vgg import VGG
+    from nst_np.weights import load_weights
+
+    try:
+        loaded = load_weights(None if architecture == "auto" else architecture, weights, progress=progress)
+    except DownloadError as error:
+        if architecture != "auto":
+            raise
+        say(f"VGG19's weights are neither here nor to be had: {error}")
+        say("Using the built-in wavelet network. For the real weights: python scripts/fetch_weights.py, or --weights FILE")
+        return _wavelet(backend)
+    return VGG(loaded, backend, pooling=pooling)
+
+
+def _wavelet(backend: Backend) -> FeatureNetwork:
+    from nst_np.wavelet import WaveletNetwork
+
+    return WaveletNetwork(backend)

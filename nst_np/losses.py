@@ -1,0 +1,245 @@
+"""Losses on features, each as a sum over positions followed by a small function.
+
+The paper writes a layer's features as ``F`` of N_l channels by M_l positions; here an activation is ``(H, W, N)``, and
+``Ft = F.reshape(M, N)`` is the paper's ``Fᵀ``. Every loss is computed in three steps, so that an image can be worked
+on whole or in regions with the same result:
+
+``statistic(backend, F)``
+    a tuple of arrays that add up over positions: those of two regions' union is the sum of theirs;
+``value_and_grad(backend, statistic)``
+    the loss E and dE/d(statistic), small arrays both;
+``pull_back(backend, F, d_statistic)``
+    dE/dF, position by position.
+
+No loss knows a weight: α, β and w_l are applied in `nst_np.objective` and nowhere else. Equations are those of Gatys,
+Ecker & Bethge 2015 (arXiv 1508.06576). The gradients at a ``relu`` layer carry no mask (the paper's case "0 if
+F < 0"): the backward pass of the ReLU applies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nst_np.backend import Backend
+
+Array = Any
+Statistic = tuple[Any, ...]
+
+TINY = 1e-12  # keeps the relative losses finite where the target is constant or zero
+
+
+class Loss(Protocol):
+    """What the objective asks of a loss."""
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """Sums over the positions of F, (H, W, N)."""
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """The loss, and its derivative by each entry of the statistic."""
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+        """dE/dF, shaped like F."""
+
+
+def value_and_grad(backend: Backend, term: Loss, F: Array) -> tuple[float, Array]:
+    """The three steps in a row: the loss of F, and dE/dF."""
+    value, d_statistic = term.value_and_grad(backend, term.statistic(backend, F))
+    return value, term.pull_back(backend, F, d_statistic)
+
+
+def _sum(backend: Backend, array: Array) -> float:
+    # Added up in float64: a float32 sum over 10⁷ squares would lose the digits that a line search looks at.
+    return float(backend.xp.sum(array, dtype="float64"))
+
+
+# --- content ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ContentLoss:
+    """Squared distance to the photograph's features (Eq. 1): ``E = ½ Σ (F - P)²``, ``dE/dF = F - P`` (Eq. 2).
+
+    Attributes
+    ----------
+    P : (H, W, N), the features of the content image.
+    """
+
+    P: Array
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """Σ (F - P)²."""
+        return (_sum(backend, (F - self.P) ** 2),)
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = ½ s."""
+        return 0.5 * statistic[0], (0.5,)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+        """s = Σ (F - P)², so ds/dF = 2 (F - P)."""
+        return (F - self.P) * (2 * d_statistic[0])
+
+
+def variation(backend: Backend, P: Array) -> float:
+    """Σ (P - P̄)², where P̄ is each channel's mean over positions: the scale of a relative content loss."""
+    return max(_sum(backend, (P - P.mean(axis=(0, 1))) ** 2), TINY * _sum(backend, P**2), TINY)
+
+
+@dataclass(frozen=True)
+class RelativeContentLoss:
+    """Content loss as a share of what there is to keep: ``E = Σ D² / Σ (P - P̄)²`` with ``D = F - P``.
+
+    A deviation from the paper, in scale (0 is the photograph, 1 a featureless image) and, with `center`, in taking
+    each channel's mean D̄ out of D, which leaves brightness and colour to the style. As ``Σ (D - D̄)² = Σ D² - M D̄²``,
+    the statistic is (Σ D², Σ_k D_k, M), and ``dE/dF = 2 (D - D̄) / Σ (P - P̄)²``.
+
+    Attributes
+    ----------
+    P : (H, W, N), the features of the content image.
+    variation : Σ (P - P̄)² over the whole image, from `variation`.
+    center : take the means out.
+    """
+
+    P: Array
+    variation: float
+    center: bool
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """Σ D², the (N,) sums of D over positions, and the number of positions."""
+        D = F - self.P
+        return _sum(backend, D**2), D.sum(axis=(0, 1)), D.shape[0] * D.shape[1]
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = (s - |t|² / M) / variation, with dE/ds = 1 / variation and dE/dt = -2 t / (M variation)."""
+        s, t, M = statistic
+        if not self.center:
+            return s / self.variation, (1 / self.variation, 0 * t)
+        return (s - _sum(backend, t**2) / M) / self.variation, (1 / self.variation, t * (-2 / (M * self.variation)))
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+        """ds/dF = 2 D and dt/dF = 1."""
+        ds, dt = d_statistic
+        return (F - self.P) * (2 * ds) + dt
+
+
+# --- style ------------------------------------------------------------------------------------------------------------
+
+
+def gram(backend: Backend, F: Array) -> Array:
+    """The Gram matrix ``G_ij = Σ_k F_ik F_jk`` (Eq. 3), (N, N): correlations of channels, positions summed out."""
+    Ft = F.reshape(-1, F.shape[-1])
+    return backend.engine.gram(Ft)  # Ft.T @ Ft
+
+
+def gram_per_position(backend: Backend, F: Array) -> Array:
+    """``G / M``: what the Gram matrices of images of different sizes have in common."""
+    return gram(backend, F) * (1 / (F.shape[0] * F.shape[1]))
+
+
+@dataclass(frozen=True)
+class StyleLoss:
+    """Distance of Gram matrices (Eq. 4): ``E = 1 / (4 N² M²) Σ (G - A)²``.
+
+    ``dE/dG = (G - A) / (2 N² M²)``, and through ``G = F Fᵀ``, ``dE/dF = 2 dE/dG F = (Fᵀ (G - A))ᵀ / (N² M²)`` (Eq. 6).
+
+    Where the style image has another number of positions than the generated one, A is multiplied by
+    M_generated / M_style (the paper has them equal, and then nothing changes).
+
+    Attributes
+    ----------
+    A : (N, N), the style image's Gram matrix per position, from `gram_per_position`.
+    """
+
+    A: Array
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """G and the number of positions M."""
+        return gram(backend, F), F.shape[0] * F.shape[1]
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """Eq. 4 and dE/dG."""
+        G, M = statistic
+        scale = 1 / (4 * len(G) ** 2 * M**2)
+        difference = G - M * self.A
+        return scale * _sum(backend, difference**2), (difference * (2 * scale),)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+        """Eq. 6 without its mask: Ft @ (dG + dGᵀ), and dG is symmetric."""
+        Ft = F.reshape(-1, F.shape[-1])
+        return backend.engine.product(Ft, 2 * d_statistic[0]).reshape(F.shape)
+
+
+@dataclass(frozen=True)
+class RelativeStyleLoss(StyleLoss):
+    """Style loss as a share of the style: ``E = ‖G/M - A‖² / ‖A‖²``, G and A per position.
+
+    A deviation from the paper in scale alone: 0 is the painting's statistics, 1 a black picture's, for every layer,
+    network and size.
+    """
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E and dE/dG = 2 (G/M - A) / (M ‖A‖²)."""
+        G, M = statistic
+        norm = max(_sum(backend, self.A**2), TINY)
+        difference = G * (1 / M) - self.A
+        return _sum(backend, difference**2) / norm, (difference * (2 / (M * norm)),)
+
+
+# --- smoothness -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TotalVariation:
+    """Roughness: ``E = Σ (x[i+1, j] - x[i, j])² + Σ (x[i, j+1] - x[i, j])²`` (Mahendran & Vedaldi 2015, Eq. 6, β = 2).
+
+    Not in Gatys et al. 2015. Each difference pulls its two pixels together: ``dE/dx`` is ``-2`` the differences at
+    their first pixel and ``+2`` at their second.
+    """
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """The sum of squared differences, and how many there are."""
+        down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
+        return _sum(backend, down**2) + _sum(backend, right**2), down.size + right.size
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = s."""
+        return statistic[0], (1.0,)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+        """Each difference's gradient, scattered to its two pixels."""
+        down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
+        dF = backend.xp.zeros_like(F)
+        dF[1:] += down
+        dF[:-1] -= down
+        dF[:, 1:] += right
+        dF[:, :-1] -= right
+        return dF * (2 * d_statistic[0])
+
+
+@dataclass(frozen=True)
+class RelativeTotalVariation(TotalVariation):
+    """Total variation as the mean squared difference of neighbours, in units of the full range 255²."""
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = s / (255² · count)."""
+        s, count = statistic
+        scale = 1 / (255.0**2 * max(count, 1))
+        return s * scale, (scale,)
+
+
+# --- registry ---------------------------------------------------------------------------------------------------------
+
+LossExample = Callable[[Backend, Array, Array], Loss]
+
+# ``example(backend, F, T) -> loss`` aims the loss at target features T of F's shape. The test-suite checks the gradient,
+# the additivity over regions and the purity of every loss that stands here.
+LOSSES: dict[str, LossExample] = {
+    "ContentLoss": lambda backend, F, T: ContentLoss(T),
+    "RelativeContentLoss": lambda backend, F, T: RelativeContentLoss(T, variation(backend, T), center=False),
+    "RelativeContentLoss, centred": lambda backend, F, T: RelativeContentLoss(T, variation(backend, T), center=True),
+    "StyleLoss": lambda backend, F, T: StyleLoss(gram_per_position(backend, T)),
+    "RelativeStyleLoss": lambda backend, F, T: RelativeStyleLoss(gram_per_position(backend, T)),
+    "TotalVariation": lambda backend, F, T: TotalVariation(),
+    "RelativeTotalVariation": lambda backend, F, T: RelativeTotalVariation(),
+}

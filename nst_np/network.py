@@ -1,0 +1,119 @@
+"""What every feature network is: an image in, named features out, and gradients pulled back to the pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nst_np.backend import Backend
+from nst_np.errors import InputError
+from nst_np.layers import Layer
+
+Array = Any
+Features = dict[str, Array]
+PullBack = Callable[[Mapping[str, Array]], Array]
+
+
+class FeatureNetwork(ABC):
+    """A fixed, differentiable map from an image to features at named layers.
+
+    Images are (H, W, 3), RGB, 0–255, of any real dtype, on the host or on the network's device. Features are
+    (H_l, W_l, N_l) arrays and gradients (H, W, 3), both in the backend's array module and dtype.
+
+    Attributes
+    ----------
+    name : what it is called, e.g. ``"vgg19"``.
+    backend : where it computes.
+    layers : the names of all layers that can be tapped, from the pixels up.
+    """
+
+    name: str
+    backend: Backend
+    layers: tuple[str, ...]
+
+    @abstractmethod
+    def minimum_size(self, taps: Iterable[str]) -> int:
+        """The smallest height or width of an image, in pixels, for which all of `taps` exist."""
+
+    @abstractmethod
+    def default_layers(self, height: int, width: int) -> tuple[dict[str, float], dict[str, float]]:
+        """Content layers and style layers with their weights, for an image of this size, where none are named."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line for people: the network, and where its weights are from."""
+
+    @abstractmethod
+    def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
+        """`forward` on an image that is already on the device, with taps that exist."""
+
+    def forward(self, image: Array, taps: Iterable[str]) -> tuple[Features, PullBack]:
+        """Features of an image, and the way back.
+
+        Parameters
+        ----------
+        image : (H, W, 3), RGB 0–255.
+        taps : names of layers. The network is evaluated up to the deepest of them and no further.
+
+        Returns
+        -------
+        features : ``{name: (H_l, W_l, N_l)}``.
+        backward : takes ``{name: dE/dF}`` for any of the taps and returns dE/d(image), (H, W, 3). It can be called
+            once, because it drops what the forward pass kept as it goes.
+
+        Raises
+        ------
+        InputError
+            If a layer does not exist or the image is too small for it.
+        """
+        wanted = frozenset(taps)
+        self.check_taps(wanted)
+        x = self.as_image(image)
+        self.check_size(x.shape, wanted)
+        features, pull_back = self._forward(x, wanted)
+
+        def backward(gradients: Mapping[str, Array]) -> Array:
+            for name in sorted(set(gradients) - wanted):
+                raise InputError(f"a gradient for {name!r} came, which was not tapped; tapped: {', '.join(sorted(wanted))}")
+            return pull_back(gradients) if gradients else self.backend.xp.zeros_like(x)
+
+        return features, backward
+
+    def features(self, image: Array, taps: Iterable[str]) -> Features:
+        """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``."""
+        return self.forward(image, taps)[0]
+
+    def as_image(self, image: Array) -> Array:
+        """`image` on the network's device, in its dtype; an `InputError` if it is not (H, W, 3)."""
+        shape = getattr(image, "shape", None)
+        if shape is None or len(shape) != 3 or shape[2] != 3:
+            raise InputError(f"an image must be an array of shape (height, width, 3), not {shape or type(image).__name__}")
+        return self.backend.asarray(image)
+
+    def check_taps(self, taps: Iterable[str]) -> None:
+        """Raise an `InputError` that lists the valid names if one of `taps` is not a layer."""
+        for tap in sorted(set(taps) - set(self.layers)):
+            raise InputError(f"{self.name} has no layer {tap!r}; valid: {', '.join(self.layers)}")
+
+    def check_size(self, shape: tuple[int, ...], taps: Iterable[str], name: str = "image") -> None:
+        """Raise an `InputError` if an image of `shape` (height, width, …) is too small for `taps`."""
+        taps = list(taps)
+        needed = self.minimum_size(taps)
+        if min(shape[:2]) < needed:
+            deepest = max(taps, key=self.layers.index)
+            raise InputError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
+
+
+def fastest(backend: Backend, readable: Layer) -> Layer:
+    """The backend's fast version of a layer, or the readable layer itself where there is none."""
+    return backend.engine.layers.get(readable.__name__, readable)
+
+
+def add(a: Array | None, b: Array | None) -> Array | None:
+    """The sum of two gradients, of which None is zero."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+

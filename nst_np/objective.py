@@ -1,0 +1,172 @@
+"""What is minimised: α · content + β · style + total variation, and its gradient with respect to the pixels.
+
+This is the only place where weights are applied. ``L(x) = α Σ_l w_l E_content,l + β Σ_l w_l E_style,l + γ TV(x)``
+(Gatys et al. 2015, Eqs. 5 and 7); the gradient of each loss with respect to its layer's features enters the network's
+backward pass at that layer, all of them in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nst_np import losses
+from nst_np.errors import InputError
+from nst_np.network import FeatureNetwork, add
+
+Array = Any
+PIXELS = "pixels"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss at one layer: what it adds to the objective is ``group_weight * layer_weight * loss``.
+
+    Attributes
+    ----------
+    group : ``"content"``, ``"style"`` or ``"tv"``.
+    layer : the tap it looks at, or ``"pixels"``.
+    group_weight, layer_weight : α, β or the TV weight; and w_l.
+    loss : value and gradient, unweighted.
+    """
+
+    group: str
+    layer: str
+    group_weight: float
+    layer_weight: float
+    loss: losses.Loss
+
+    @property
+    def weight(self) -> float:
+        """The product of both weights."""
+        return self.group_weight * self.layer_weight
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective at one image.
+
+    Attributes
+    ----------
+    value : the total, a float.
+    gradient : d(value)/d(image), (H, W, 3), in RGB 0–255 units.
+    terms : ``"total"``; ``"content"`` and ``"style"``, each Σ w_l E_l before α and β; ``"tv"``; and
+        ``"content LAYER"``, ``"style LAYER"``: each E_l, before w_l.
+    """
+
+    value: float
+    gradient: Array
+    terms: dict[str, float]
+
+
+class Objective:
+    """The weighted losses of an image, aimed at a content and a style image.
+
+    Parameters
+    ----------
+    network : where features come from.
+    content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss.
+    style : (H', W', 3) RGB 0–255, of any size. None for no style loss.
+    content_layers, style_layers : ``{layer: w_l}``; by default `FeatureNetwork.default_layers`.
+    content_weight, style_weight, tv_weight : α, β and the weight of the total variation.
+    normalization : ``"published"``, the paper's formulas with nothing rescaled; or ``"relative"``, each loss as a share
+        of its target (`RelativeContentLoss`, `RelativeStyleLoss`), so that weights mean the same at every size.
+    center_content : with ``"relative"``, take each channel's mean out of the content loss.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to minimise, a layer does not exist, or an image is too small for its layers.
+    """
+
+    def __init__(self, network: FeatureNetwork, *, content: Array | None = None, style: Array | None = None,
+                 content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
+                 content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
+                 normalization: str = "published", center_content: bool = False) -> None:
+        if normalization not in ("published", "relative"):
+            raise InputError(f"normalization must be 'published' or 'relative', not {normalization!r}")
+        if content is None and style is None and tv_weight == 0:
+            raise InputError("an objective needs a content image, a style image or a total variation")
+        self.network = network
+        self.shape: tuple[int, int] | None = None if content is None else (content.shape[0], content.shape[1])
+        self.terms: list[Term] = []
+        relative = normalization == "relative"
+        if content is not None:
+            layers = _chosen(network, content, content_layers, 0)
+            for layer, P in _features(network, content, layers, "content image").items():
+                self._add("content", layer, content_weight, layers[layer],
+                          self._content_loss(P, relative, center_content))
+        if style is not None:
+            layers = _chosen(network, content if content is not None else style, style_layers, 1)
+            kind = losses.RelativeStyleLoss if relative else losses.StyleLoss
+            for layer, F in _features(network, style, layers, "style image").items():
+                self._add("style", layer, style_weight, layers[layer],
+                          kind(losses.gram_per_position(network.backend, F)))
+        if tv_weight > 0:
+            smooth = losses.RelativeTotalVariation() if relative else losses.TotalVariation()
+            self._add("tv", PIXELS, tv_weight, 1.0, smooth)
+        self._taps = [term.layer for term in self.terms if term.layer != PIXELS]
+        if self.shape is not None:
+            network.check_size(self.shape, self._taps, "content image")
+
+    def _content_loss(self, P: Array, relative: bool, center: bool) -> losses.Loss:
+        if not relative:
+            return losses.ContentLoss(P)
+        return losses.RelativeContentLoss(P, losses.variation(self.network.backend, P), center)
+
+    def _add(self, group: str, layer: str, group_weight: float, layer_weight: float, loss: losses.Loss) -> None:
+        if group_weight * layer_weight > 0:
+            self.terms.append(Term(group, layer, group_weight, layer_weight, loss))
+
+    def evaluate(self, image: Array) -> Evaluation:
+        """Value, gradient and every term at `image`, (H, W, 3) RGB 0–255.
+
+        Raises
+        ------
+        InputError
+            If `image` has another size than the content image.
+        """
+        x = self.network.as_image(image)
+        if self.shape is not None and x.shape[:2] != self.shape:
+            raise InputError(
+                f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {self.shape[1]}×{self.shape[0]}"
+            )
+        backend = self.network.backend
+        features, backward = self.network.forward(x, self._taps)
+        features[PIXELS] = x
+        total, terms, gradients = 0.0, {}, {}
+        groups = dict.fromkeys((term.group for term in self.terms), 0.0)
+        for term in self.terms:
+            F = features[term.layer]
+            value, d_statistic = term.loss.value_and_grad(backend, term.loss.statistic(backend, F))
+            total += term.weight * value
+            groups[term.group] += term.layer_weight * value
+            if term.layer != PIXELS:
+                terms[f"{term.group} {term.layer}"] = value
+            weighted = tuple(d * term.weight for d in d_statistic)
+            gradients[term.layer] = add(gradients.get(term.layer), term.loss.pull_back(backend, F, weighted))
+        del features, F
+        at_pixels = gradients.pop(PIXELS, None)
+        gradient = add(at_pixels, backward(gradients))
+        return Evaluation(total, gradient, {"total": total, **groups, **terms})
+
+    def value_and_grad(self, image: Array) -> tuple[float, Array]:
+        """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
+        evaluation = self.evaluate(image)
+        return evaluation.value, evaluation.gradient
+
+
+def _chosen(network: FeatureNetwork, image: Array, layers: Mapping[str, float] | None, which: int) -> dict[str, float]:
+    """The layers asked for, or the network's default for an image of this size."""
+    if layers is None:
+        return network.default_layers(image.shape[0], image.shape[1])[which]
+    network.check_taps(layers)
+    return dict(layers)
+
+
+def _features(network: FeatureNetwork, image: Array, layers: Mapping[str, float], name: str) -> dict[str, Array]:
+    """The image's features, in the network's order of layers."""
+    network.check_size(image.shape, layers, name)
+    features = network.features(image, layers)
+    return {layer: features[layer] for layer in network.layers if layer in layers}

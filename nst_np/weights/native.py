@@ -1,0 +1,118 @@
+"""The project's own weights: one HDF5 file that says all there is to say about its arrays, and proves it.
+
+The root's attributes are `format`, `version`, `architecture`, `color_order`, `mean`, `scale`, `source`,
+`source_checksum`, `licence` and `checksum`; every convolution is a group with the datasets `kernel` (3, 3, in, out)
+and `bias` (out,), float32, not compressed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nst_np.errors import WeightsError
+from nst_np.weights.architecture import kernel_shapes
+from nst_np.weights.hdf5 import read_dataset
+from nst_np.weights.vgg_weights import VGGWeights
+
+FORMAT = "nst_np weights"
+VERSION = 1
+
+
+def is_native(path: Path) -> bool:
+    """Whether an HDF5 file was written by `save_weights`, by its `format` attribute."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return bool(file.attrs.get("format") == FORMAT)
+
+
+def save_weights(path: str | Path, weights: VGGWeights) -> None:
+    """Write weights in the project's own format, replacing `path` only once the new file is complete.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(temporary, weights)
+        temporary.replace(path)
+    except OSError as error:
+        raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, weights: VGGWeights) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs.update(
+            format=FORMAT,
+            version=VERSION,
+            architecture=weights.architecture,
+            color_order=weights.color_order,
+            mean=weights.mean,
+            scale=weights.scale,
+            source=weights.source,
+            source_checksum=weights.checksum,
+            licence=weights.licence,
+            checksum=weights.content_checksum(),
+        )
+        for name, kernel in weights.kernels.items():
+            file[f"{name}/kernel"] = kernel
+            file[f"{name}/bias"] = weights.biases[name]
+
+
+def read_native(path: Path) -> VGGWeights:
+    """Read a file that `save_weights` wrote, and verify the checksum of its content.
+
+    Raises
+    ------
+    WeightsError
+        For another version of the format, a missing layer or a changed byte, besides whatever h5py raises.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if file.attrs["version"] != VERSION:
+            raise WeightsError(f"{path}: version {file.attrs['version']} of the format, expected {VERSION}")
+        architecture = str(file.attrs["architecture"])
+        kernels, biases = {}, {}
+        for name, shape in kernel_shapes(architecture).items():
+            kernels[name] = read_dataset(_child(file, name, "kernel", path), str(path), name, "kernel", shape)
+            biases[name] = read_dataset(_child(file, name, "bias", path), str(path), name, "bias", shape[3:])
+        weights = VGGWeights(
+            architecture=architecture,
+            kernels=kernels,
+            biases=biases,
+            color_order=str(file.attrs["color_order"]),
+            mean=_triple(file.attrs["mean"]),
+            scale=_triple(file.attrs["scale"]),
+            source=str(path),
+            format="nst_np",
+            licence=str(file.attrs["licence"]),
+            checksum=str(file.attrs["checksum"]),
+        )
+    actual = weights.content_checksum()
+    if actual != weights.checksum:
+        raise WeightsError(f"{path} is corrupt: its content is {actual}, expected {weights.checksum}")
+    return weights
+
+
+def _child(file: Any, layer: str, part: str, path: Path) -> Any:
+    import h5py
+
+    dataset = file.get(f"{layer}/{part}")
+    if not isinstance(dataset, h5py.Dataset):
+        raise WeightsError(f"{path}: {layer} has no {part}")
+    return dataset
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

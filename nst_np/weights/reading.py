@@ -1,0 +1,126 @@
+"""Read a weights file of any known format, which is recognised by its content, never by its name alone.
+
+This is the boundary to the libraries: whatever they raise for whatever bytes becomes one line of `WeightsError`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from nst_np.errors import WeightsError
+from nst_np.weights.keras import read_keras
+from nst_np.weights.matconvnet import read_matconvnet
+from nst_np.weights.native import is_native, read_native
+from nst_np.weights.published import KERAS_FILES
+from nst_np.weights.pytorch import read_torch
+from nst_np.weights.safetensors import is_safetensors, read_safetensors
+from nst_np.weights.state_dict import CONVENTIONS
+from nst_np.weights.vgg_weights import VGGWeights
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+ZIP_SIGNATURE = b"PK\x03\x04"
+PICKLE_SIGNATURE = b"\x80"
+FORMATS = "Keras or nst_np .h5, MatConvNet .mat, PyTorch .pth, .safetensors"
+
+
+def read_weights(path: str | Path, architecture: str | None = None, convention: str = "auto") -> VGGWeights:
+    """Read the weights of VGG16 or VGG19 from a file.
+
+    Parameters
+    ----------
+    path : a file of Keras, MatConvNet, PyTorch or this project, with or without the fully connected layers.
+    architecture : the network the file must hold; None takes either.
+    convention : what a state dict of PyTorch expects as its input: ``"torchvision"`` (RGB 0–1, normalised),
+        ``"caffe"`` (BGR 0–255 minus the mean) or ``"auto"`` (see `nst_np.weights.state_dict`). The other formats
+        have no choice, and refuse one.
+
+    Raises
+    ------
+    WeightsError
+        In one line, for whatever cannot be used: missing, truncated, corrupt or hostile files, another format or
+        architecture, missing layers, wrong shapes, NaN.
+    """
+    path = Path(path)
+    if convention not in CONVENTIONS:
+        raise WeightsError(f"convention is {convention!r}, expected {', '.join(CONVENTIONS)}")
+    head = _head(path)
+    try:
+        weights = _reader(path, head, convention)(path)
+    except WeightsError:
+        raise
+    except ImportError as error:
+        package = error.name or "a package"
+        raise WeightsError(f"{path} needs {package} to be read: install it (pip install {package})") from error
+    except Exception as error:  # the libraries' own errors have no common base, least of all for hostile files
+        raise WeightsError(f"{path} cannot be read: {_one_line(error)}{_size_hint(path)}") from error
+    if architecture not in (None, weights.architecture):
+        raise WeightsError(f"{path} holds {weights.architecture}, expected {architecture}")
+    return weights
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a regular file."""
+    try:
+        if not path.exists():
+            raise WeightsError(f"{path} does not exist, expected a weights file ({FORMATS})")
+        if not path.is_file():
+            raise WeightsError(f"{path} is not a file, expected a weights file ({FORMATS})")
+        with path.open("rb") as file:
+            head = file.read(128)
+    except (OSError, ValueError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{path} cannot be read: {_one_line(error)}") from error
+    if not head:
+        raise WeightsError(f"{path} is empty, expected a weights file ({FORMATS})")
+    return head
+
+
+def _reader(path: Path, head: bytes, convention: str) -> Callable[[Path], VGGWeights]:
+    """The reader for a file that begins with `head`."""
+    if _is_torch(path, head):
+        return lambda path: read_torch(path, convention)
+    if is_safetensors(head, path.stat().st_size):
+        return lambda path: read_safetensors(path, convention)
+    if convention != "auto":
+        raise WeightsError(f"{path} is no state dict of PyTorch: convention is {convention!r}, expected 'auto'")
+    if head.startswith(HDF5_SIGNATURE):
+        return read_native if is_native(path) else read_keras
+    if head.startswith(b"MATLAB 5.0"):
+        return read_matconvnet
+    raise WeightsError(f"{path} is {_what_else(head)}, expected a weights file ({FORMATS}){_size_hint(path)}")
+
+
+def _is_torch(path: Path, head: bytes) -> bool:
+    if head.startswith(PICKLE_SIGNATURE):
+        return True
+    if not head.startswith(ZIP_SIGNATURE):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == "data.pkl" for name in archive.namelist())
+
+
+def _what_else(head: bytes) -> str:
+    """What a file that is of no known format seems to be."""
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page, not weights"
+    if head.startswith(b"MATLAB 7.3"):
+        return "a MATLAB 7.3 file"
+    if head.startswith((ZIP_SIGNATURE, b"\x93NUMPY")):
+        return "a zip or NumPy archive"
+    return "of no known format"
+
+
+def _size_hint(path: Path) -> str:
+    """The most likely reason, if the file bears a published name: a download that was cut off."""
+    size = path.stat().st_size
+    for file in KERAS_FILES.values():
+        if path.name == file.name and size != file.size:
+            return f" (the file has {size} bytes, the published one {file.size}: fetch it again)"
+    return ""
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,58 @@
+"""Weights as ``.safetensors``: a JSON table of names, dtypes, shapes and offsets, then the bytes of the arrays.
+
+The format is small enough to be read here, so that no package is needed for it. Layout: eight bytes, the length n of
+the table, little-endian; n bytes of JSON; the data, to which the table's offsets are relative.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_np.errors import WeightsError
+from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
+from nst_np.weights.vgg_weights import VGGWeights
+
+_LENGTH_BYTES = 8
+_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+
+
+def is_safetensors(head: bytes, file_size: int) -> bool:
+    """Whether a file that begins with `head` and has `file_size` bytes has this layout."""
+    table_size = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and table_size <= file_size - _LENGTH_BYTES
+
+
+def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
+    """Read a state dict of VGG16 or VGG19; `state_dict` says which input it expects.
+
+    Raises
+    ------
+    WeightsError
+        For a file that is truncated or holds anything else, besides whatever the standard library raises.
+    """
+    with path.open("rb") as file:
+        table_size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        table = json.loads(file.read(table_size))
+    data = np.memmap(path, dtype=np.uint8, mode="r", offset=_LENGTH_BYTES + table_size)
+    keys = convolution_keys(table, str(path))
+    wanted = [key for kernel in keys.values() for key in (kernel, bias_key(kernel)) if key in table]
+    arrays = {key: _array(table[key], data, key, path) for key in wanted}
+    return weights_from_state_dict(path, "safetensors", keys, arrays, convention)
+
+
+def _array(entry: dict[str, Any], data: np.ndarray, key: str, path: Path) -> np.ndarray:
+    if entry["dtype"] not in _DTYPES:
+        raise WeightsError(f"{path}: {key} has dtype {entry['dtype']}, expected {', '.join(_DTYPES)}")
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    begin, end = entry["data_offsets"]
+    shape = tuple(entry["shape"])
+    if not 0 <= begin <= end <= data.size:
+        raise WeightsError(f"{path} is truncated: {key} ends at byte {end} of the data, which have {data.size}")
+    if end - begin != math.prod(shape) * dtype.itemsize:
+        raise WeightsError(f"{path}: {key} has {end - begin} bytes, expected {math.prod(shape) * dtype.itemsize}")
+    return data[begin:end].view(dtype).reshape(shape)
