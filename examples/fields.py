@@ -17,9 +17,9 @@ def smoothstep(low, high, x):
 
 
 def mix(a, b, t):
-    """`a` where `t` is 0, `b` where it is 1; a trailing axis is added to `t` for colours."""
+    """The colour `a` (..., 3) where `t` (...) is 0, `b` where it is 1."""
     t = np.asarray(t)[..., None]
-    return a * (1 - t) + b * t
+    return np.asarray(a) * (1 - t) + np.asarray(b) * t
 
 
 def fbm(shape, slope, largest, seed):

@@ -1,13 +1,13 @@
 """The style picture: a sun over autumn hills, painted stroke by stroke with loaded bristle brushes.
 
-A composition gives every pixel a colour and a direction. Brushes from broad to fine follow the direction, pick the colour
-up unevenly, and leave ridges of paint, which a raking light then shows.
+A composition gives every pixel a colour and a direction. Brushes from broad to fine follow the direction, pick the
+colour up unevenly, and leave ridges of paint, which a raking light then shows.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from fields import smoothstep
+from fields import mix, smoothstep
 from scipy import ndimage
 
 WIDTH, HEIGHT = 768, 576
@@ -35,15 +35,16 @@ def smooth_noise(shape, scale, rng):
 
 @dataclass
 class Composition:
-    """What to paint: `colour` (H, W, 3), `flow` (H, W, 2) as unit (x, y), and `detail` (H, W), where fine brushes go."""
+    """What to paint: `colour` (H, W, 3), `flow` (H, W, 2) as unit (x, y), `detail` (H, W), where fine brushes go."""
 
     colour: np.ndarray
     flow: np.ndarray
     detail: np.ndarray
 
     def put(self, where, colour, flow, detail=0.0):
-        """Replace the pixels `where`."""
-        self.colour[where], self.flow[where] = colour[where], flow[where]
+        """Replace the pixels `where` (H, W); `colour` is one colour or a field of them."""
+        self.colour[where] = np.broadcast_to(colour, self.colour.shape)[where]
+        self.flow[where] = flow[where]
         self.detail = np.where(where, np.maximum(detail, 0.25 * self.detail), self.detail)
 
 
@@ -53,24 +54,25 @@ def along(field):
     return np.stack([-dy, dx], -1) / (np.hypot(dx, dy)[..., None] + 1e-9)
 
 
-def compose(rng):
-    """A sun that the sky streams around, rows of hills, and three round trees; coordinates run over 4 by 3."""
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] * (4 / WIDTH)
-    noise = smooth_noise(x.shape, 60, rng)
+def paint_sky(x, y, noise, rng):
+    """A sky of ribbons that stream around the sun, cool far from it and warm near it, and the ringed sun itself."""
     dx, dy = x - 2.45, y - 0.82
     sun = np.hypot(dx, dy)
-    stream = (dy + 0.18 * dx) * (1 - 0.30 / (sun**2 + 0.02)) + 0.13 * noise
+    stream = (dy + 0.18 * dx) * (1 - 0.30 / (sun**2 + 0.02)) + 0.13 * noise  # a fluid's stream function
     for cx, cy, strength, size in ((0.55, 0.75, 0.55, 0.30), (3.72, 0.42, -0.5, 0.26)):
         stream += strength * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * size**2))
-    wave = np.clip(0.5 + 0.5 * np.sin(12 * stream) + 0.12 * smooth_noise(x.shape, 5, rng), 0, 1)
-    cool = ramp([NIGHT, ULTRAMARINE, COBALT, TEAL, MINT, CREAM], 0.06 + 0.9 * wave)
-    warm = ramp([PLUM, VERMILION, ORANGE, OCHRE, LEMON, CREAM], 0.06 + 0.9 * wave)
+    wave = 0.06 + 0.9 * np.clip(0.5 + 0.5 * np.sin(12 * stream) + 0.12 * smooth_noise(x.shape, 5, rng), 0, 1)
+    cool = ramp([NIGHT, ULTRAMARINE, COBALT, TEAL, MINT, CREAM], wave)
+    warm = ramp([PLUM, VERMILION, ORANGE, OCHRE, LEMON, CREAM], wave)
     glow = smoothstep(0.25, 0.75, 1.15 - 0.55 * sun + 0.20 * np.sin(4 * stream + 1) + 0.15 * noise)
-    sky = cool + glow[..., None] * (warm - cool)
-    picture = Composition(sky, along(stream), 0.15 + 0 * x)
+    picture = Composition(mix(cool, warm, glow), along(stream), np.full_like(x, 0.15))
     rings = ramp([CREAM, CREAM, LEMON, ORANGE, LEMON, VERMILION, CREAM, TEAL, ULTRAMARINE], sun / 0.60)
     picture.put(sun < 0.58 + 0.03 * noise, rings, along(sun), 0.6)
+    return picture
 
+
+def add_hills(picture, x, y, noise):
+    """Five rows of ploughed hills from far to near, each with a dark outline."""
     rows = (
         (1.50, 0.10, 1.3, 0.4, [ULTRAMARINE, COBALT, PLUM, TEAL], 26),
         (1.72, 0.13, 1.7, 2.2, [TEAL, MOSS, MINT, MOSS, NIGHT], 22),
@@ -83,17 +85,28 @@ def compose(rng):
         furrow = depth * (1 + 0.25 * np.sin(x * 1.3 + k)) + 0.06 * np.sin(2.2 * x + 2 * k)
         shade = ramp(colours, 0.5 + 0.5 * np.sin(furrows * furrow + 0.6 * noise))
         picture.put(depth > 0, shade, along(furrow), 0.2)
-        edge = np.abs(depth) < 0.016
-        picture.put(edge, np.broadcast_to(NIGHT, shade.shape), along(depth), 1.0)
+        picture.put(np.abs(depth) < 0.016, NIGHT, along(depth), 1.0)
 
+
+def add_trees(picture, x, y):
+    """Three round autumn trees, lit from the upper right."""
     for cx, cy, size in ((0.62, 1.62, 0.36), (1.32, 1.86, 0.27), (3.45, 1.78, 0.33)):
-        trunk = (np.abs(x - cx - 0.05 * np.sin(5 * y)) < 0.05 * size / 0.3) & (y > cy) & (y < cy + 1.6 * size)
-        picture.put(trunk, np.broadcast_to(PLUM, shade.shape) * (1 + 0 * noise[..., None]), along(x), 0.7)
+        trunk = (np.abs(x - cx - 0.05 * np.sin(5 * y)) < size / 6) & (y > cy) & (y < cy + 1.6 * size)
+        picture.put(trunk, PLUM, along(x), 0.7)
         r = np.hypot(x - cx, (y - cy) * 1.1) / size
         r = r + 0.09 * smoothstep(0.1, 1, r) * np.sin(5 * np.arctan2(y - cy, x - cx) + cx)
         light = 0.5 + 0.3 * ((x - cx) - (y - cy)) / size + 0.28 * np.sin(14 * r)
         picture.put(r < 1, ramp([PLUM, PLUM, VERMILION, ORANGE, LEMON, CREAM], light), along(r), 0.6)
-        picture.put(np.abs(r - 1) < 0.05, np.broadcast_to(NIGHT, shade.shape), along(r), 1.0)
+        picture.put(np.abs(r - 1) < 0.05, NIGHT, along(r), 1.0)
+
+
+def compose(rng):
+    """The whole composition; coordinates run over 4 by 3."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] * (4 / WIDTH)
+    noise = smooth_noise(x.shape, 60, rng)
+    picture = paint_sky(x, y, noise, rng)
+    add_hills(picture, x, y, noise)
+    add_trees(picture, x, y)
     return picture
 
 
@@ -102,7 +115,7 @@ def compose(rng):
 
 @dataclass(frozen=True)
 class Brush:
-    """Half-width and length of its strokes in pixels, how densely they lie, how freely colour and hand vary."""
+    """Half-width and length of its strokes in pixels, how densely they lie, and how freely their colour varies."""
 
     width: float
     length: float
@@ -130,7 +143,7 @@ class Canvas:
         self.bristles /= self.bristles.std()
 
     def stroke(self, path, half, colours, seed):
-        """Lay one stroke of half-width `half` along `path` (k, 2) as (x, y), blending two `colours` across its bristles."""
+        """Lay one stroke of half-width `half` along `path` (k, 2) as (x, y), its two `colours` blending across it."""
         low = np.maximum(np.floor(path.min(0) - half - 2).astype(int), 0)
         high = np.minimum(np.ceil(path.max(0) + half + 3).astype(int), self.shape[::-1])
         if (high <= low).any():
@@ -147,14 +160,12 @@ class Canvas:
         inside = smoothstep(-0.6, 0.8, half - np.abs(across)) * smoothstep(-0.5, 1.5, ends - half * (1 - round_end))
         dry = smoothstep(0.55, 1.0, s / total)
         alpha = inside * np.clip(1.25 - dry * (0.45 + 0.55 * streak), 0, 1)
-        ridge = (
-            0.62 + 0.20 * streak + 0.35 * smoothstep(0.55, 0.92, np.abs(across) / half) + 0.3 * smoothstep(10, 0, ends)
-        )
-        mixing = np.clip(0.5 + 0.55 * streak + 0.5 * across / half, 0, 1)[:, None]
-        paint = (colours[0] * (1 - mixing) + colours[1] * mixing) * (1 + 0.06 * streak)[:, None]
+        rim = 0.35 * smoothstep(0.55, 0.92, np.abs(across) / half) + 0.3 * smoothstep(10, 0, ends)
+        blend = np.clip(0.5 + 0.55 * streak + 0.5 * across / half, 0, 1)
+        paint = mix(*colours, blend) * (1 + 0.06 * streak)[:, None]
         rows, columns = y.ravel()[near], x.ravel()[near]
         self.colour[rows, columns] += alpha[:, None] * (paint - self.colour[rows, columns])
-        thick = ridge * half**0.5
+        thick = (0.62 + 0.20 * streak + rim) * half**0.5
         self.height[rows, columns] += alpha * (thick + 0.25 * self.height[rows, columns] - self.height[rows, columns])
 
     def lit(self):
@@ -164,9 +175,8 @@ class Canvas:
         gloss = np.clip(facing - 1.05, 0, 0.5) ** 1.5
         light = self.colour * np.clip(0.45 + 0.55 * facing, 0.35, 1.5)[..., None] + 0.5 * gloss[..., None]
         factor = HEIGHT / self.shape[0]
-        small = ndimage.zoom(
-            ndimage.gaussian_filter(light, (0.5, 0.5, 0)), (factor, factor, 1), order=1, grid_mode=True, mode="nearest"
-        )
+        light = ndimage.gaussian_filter(light, (0.5, 0.5, 0))
+        small = ndimage.zoom(light, (factor, factor, 1), order=1, grid_mode=True, mode="nearest")
         return (255 * np.clip(small, 0, 1) + 0.5).astype("u1")
 
 
@@ -221,7 +231,6 @@ def paint(seed=7):
             length = brush.length * rng.uniform(0.6, 1.15)
             path = walk(picture.flow, centre, length, rng.normal(0, 0.07))
             colours = vary(picture.colour[i, j], brush.colour, rng), vary(picture.colour[i, j], 2 * brush.colour, rng)
-            canvas.stroke(
-                path * SCALE, brush.width * rng.uniform(0.75, 1.1) * SCALE, colours, int(rng.integers(1 << 20))
-            )
+            half = brush.width * rng.uniform(0.75, 1.1) * SCALE
+            canvas.stroke(path * SCALE, half, colours, int(rng.integers(1 << 20)))
     return canvas.lit()

@@ -27,17 +27,20 @@ BOUNCE = np.array([0.24, 0.18, 0.15], "f4")
 
 def sky(direction):
     """Evening sky with lit clouds, and three mountain ridges in the haze; `direction` (n, 3) gives (n, 3)."""
-    x, y, z = direction.T
-    up = np.maximum(y, 0.0)
+    up = np.maximum(direction[:, 1], 0.0)
     toward = np.clip(direction @ SUN_DISC, 0, 1)
-    colour = mix(np.array([1.15, 0.56, 0.26]), np.array([0.50, 0.52, 0.58]), smoothstep(0.02, 0.18, up))
-    colour = mix(colour, np.array([0.025, 0.11, 0.34]), smoothstep(0.08, 0.36, up))
-    colour = (
-        colour
-        + (toward**24)[:, None] * np.array([0.55, 0.26, 0.06])
-        + (toward**300)[:, None] * np.array([1.0, 0.6, 0.2])
-    )
+    colour = mix([1.15, 0.56, 0.26], [0.50, 0.52, 0.58], smoothstep(0.02, 0.18, up))
+    colour = mix(colour, [0.025, 0.11, 0.34], smoothstep(0.08, 0.36, up))
+    colour = colour + (toward**24)[:, None] * np.array([0.55, 0.26, 0.06])
+    colour = colour + (toward**300)[:, None] * np.array([1.0, 0.6, 0.2])
     colour = np.where((toward > 0.99965)[:, None], [3.6, 2.5, 1.1], colour)
+    return mountains(clouds(colour, direction, toward), direction, toward).astype("f4")
+
+
+def clouds(colour, direction, toward):
+    """`colour` behind a layer of clouds, bright on the side of the sun."""
+    x, y = direction[:, 0], direction[:, 1]
+    up = np.maximum(y, 0.0)
 
     def density(shift):
         u, v = 110 * (x / (up + 0.16) + shift), 210 / (up + 0.16)
@@ -46,9 +49,14 @@ def sky(direction):
     thick = density(0.0)
     cover = smoothstep(-0.1, 1.3, thick + 0.1)
     shade = smoothstep(-0.5, 0.7, density(-0.09) - 0.25 * thick)
-    lit = mix(np.array([1.45, 0.92, 0.58]), np.array([0.22, 0.22, 0.33]), shade)
+    lit = mix([1.45, 0.92, 0.58], [0.22, 0.22, 0.33], shade)
     lit = lit + (toward**8)[:, None] * np.array([0.5, 0.22, 0.04])
-    colour = mix(colour, lit, 0.92 * cover * smoothstep(0.01, 0.10, up))
+    return mix(colour, lit, 0.92 * cover * smoothstep(0.01, 0.10, up))
+
+
+def mountains(colour, direction, toward):
+    """`colour` behind three ridges, the farther the paler."""
+    x, y, z = direction.T
     slope = y / np.hypot(x, z)
     azimuth = np.arctan2(x, z)
     for k, (base, tall, tint) in enumerate([(0.165, 0.030, 0.45), (0.115, 0.024, 0.65), (0.070, 0.020, 0.85)]):
@@ -57,17 +65,17 @@ def sky(direction):
         height = np.clip(slope / np.maximum(ridge, 0.01), 0, 1)
         gully = [sample(TILE, 420 * slope + 90 * k, across * 0.9 - 300 * slope + step) for step in (0, 5)]
         relief = smoothstep(-0.7, 0.7, gully[0] - gully[1])
-        face = mix(np.array([0.10, 0.15, 0.25]), np.array([0.42, 0.30, 0.26]), relief)
-        face = mix(np.array([0.80, 0.57, 0.45]), face, tint * (0.35 + 0.65 * height))
+        face = mix([0.10, 0.15, 0.25], [0.42, 0.30, 0.26], relief)
+        face = mix([0.80, 0.57, 0.45], face, tint * (0.35 + 0.65 * height))
         face = face + (toward**16)[:, None] * np.array([0.30, 0.14, 0.03])
         colour = mix(colour, face, smoothstep(-0.0012, 0.0012, ridge - slope))
-    return colour.astype("f4")
+    return colour
 
 
 def haze(colour, direction, distance):
     """Air between the eye and a surface: warm towards the sun, blue away from it."""
     toward = np.clip(direction @ SUN_DISC, 0, 1) ** 6
-    air = mix(np.array([0.46, 0.50, 0.60]), np.array([1.0, 0.66, 0.40]), toward)
+    air = mix([0.46, 0.50, 0.60], [1.0, 0.66, 0.40], toward)
     return mix(colour, air, 1 - np.exp(-((distance / 700) ** 1.3)))
 
 
@@ -126,10 +134,9 @@ class Scene:
         mirrored = unit(mirrored)
         fresnel = 0.05 + 0.90 * (1 - np.clip(facing, 0, 1)) ** 4
         seen = self.radiance(p + np.array([0, 0.03, 0], "f4"), mirrored, water=False)
-        foam = smoothstep(
-            -0.75, -0.1, self.terrain.at(self.terrain.height, p) + 0.22 * sample(FINE, p[:, 2] * 22, p[:, 0] * 16)
-        )
-        depth = mix(np.array([0.025, 0.085, 0.10]), np.array([0.5, 0.52, 0.52]), 0.55 * foam)
+        shallow = self.terrain.at(self.terrain.height, p) + 0.22 * sample(FINE, p[:, 2] * 22, p[:, 0] * 16)
+        foam = smoothstep(-0.75, -0.1, shallow)
+        depth = mix([0.025, 0.085, 0.10], [0.5, 0.52, 0.52], 0.55 * foam)
         glitter = np.clip(mirrored @ SUN_DISC, 0, 1) ** 900
         return mix(depth, seen, fresnel * (1 - 0.5 * foam)) + glitter[:, None] * np.array([2.2, 1.4, 0.6])
 
@@ -147,9 +154,8 @@ def camera_rays(shift_x, shift_y):
 def develop(light):
     """Linear light (H, W, 3) to an 8-bit picture: bloom, a filmic curve, a gentle vignette."""
     bright = np.maximum(light - 1.1, 0)
-    light = (
-        light + 0.25 * ndimage.gaussian_filter(bright, (7, 7, 0)) + 0.12 * ndimage.gaussian_filter(bright, (28, 28, 0))
-    )
+    for strength, spread in ((0.25, 7), (0.12, 28)):
+        light = light + strength * ndimage.gaussian_filter(bright, (spread, spread, 0))
     row, column = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     light = 0.72 * light * (1 - 0.16 * (row**2 + column**2) ** 1.2)[..., None]
     curve = light * (2.51 * light + 0.03) / (light * (2.43 * light + 0.59) + 0.14)
@@ -158,8 +164,12 @@ def develop(light):
 
 def render(samples=4):
     """The picture, (HEIGHT, WIDTH, 3) uint8 RGB, with `samples` rays a pixel."""
-    scene, total = Scene(), 0.0
-    for k in range(samples):
+    scene = Scene()
+
+    def exposure(k):
         light = scene.radiance(*camera_rays((k + 0.5) / samples, (0.618 * k + 0.3) % 1))
-        total = total + np.minimum(light, 4.0)
-    return develop((total / samples).reshape(HEIGHT, WIDTH, 3))
+        return np.minimum(light, 4.0)  # one glint must not outshine its neighbours' average
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        light = sum(pool.map(exposure, range(samples))) / samples
+    return develop(light.reshape(HEIGHT, WIDTH, 3))

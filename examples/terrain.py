@@ -40,10 +40,9 @@ class Terrain:
         rock = np.maximum(np.maximum(head, skerry), front)
         cliff = np.exp(-(((rock - 1.2) / 2.4) ** 2))
         rock = rock + cliff * (0.8 * crag - 0.3 + 0.5 * rough) + 0.06 * rough
-        steps = 0.75 * np.floor(rock / 0.75 + 0.4 * rough) + 0.75 * smoothstep(
-            0.55, 1.0, (rock / 0.75 + 0.4 * rough) % 1
-        )
-        rock = rock + 0.55 * cliff * (steps - rock - 0.3 * rough)
+        layer = rock / 0.75 + 0.4 * rough
+        ledge = 0.75 * (np.floor(layer) + smoothstep(0.55, 1.0, layer % 1))
+        rock = rock + 0.55 * cliff * (ledge - rock - 0.3 * rough)
         inland = z + 0.25 * x - 152 + 5 * wide + 1.5 * rough
         shore = -2 + 4.2 * smoothstep(0, 14, inland) + 22 * smoothstep(6, 120, inland) + 0.25 * rough
         shore = shore * smoothstep(70, 20, x) - 3 * smoothstep(20, 70, x) + 7 * smoothstep(90, 190, inland) * wide
@@ -110,13 +109,11 @@ class Terrain:
         patch = sample(TILE, p[:, 2] * 3.1, p[:, 0] * 3.1)
         dz, dx = self.at(self.slope[..., 0], p), self.at(self.slope[..., 1], p)
         steep, leaf = np.hypot(dx, dz), self.at(self.leaf, p)
-        rock = mix(np.array([0.10, 0.082, 0.075]), np.array([0.33, 0.26, 0.20]), smoothstep(-1.4, 1.6, fine + patch))
-        rock = rock * mix(np.array([0.32, 0.33, 0.30]), np.ones(3), smoothstep(0.1, 0.9, p[:, 1] + 0.15 * patch))
-        grass = mix(
-            np.array([0.10, 0.17, 0.035]), np.array([0.36, 0.33, 0.09]), smoothstep(-1.6, 1.8, patch + 0.7 * fine)
-        )
+        rock = mix([0.10, 0.082, 0.075], [0.33, 0.26, 0.20], smoothstep(-1.4, 1.6, fine + patch))
+        rock = rock * mix([0.32, 0.33, 0.30], [1, 1, 1], smoothstep(0.1, 0.9, p[:, 1] + 0.15 * patch))
+        grass = mix([0.10, 0.17, 0.035], [0.36, 0.33, 0.09], smoothstep(-1.6, 1.8, patch + 0.7 * fine))
         green = smoothstep(1.1, 0.45, steep + 0.25 * fine) * smoothstep(1.6, 3.0, p[:, 1] + 0.6 * patch)
-        crown = mix(np.array([0.025, 0.07, 0.035]), np.array([0.20, 0.17, 0.03]), leaf * (0.7 + 0.3 * fine))
+        crown = mix([0.025, 0.07, 0.035], [0.20, 0.17, 0.03], leaf * (0.7 + 0.3 * fine))
         albedo = mix(mix(rock, grass, green), crown, smoothstep(0.1, 0.3, leaf))
         crack = sample(FINE, p[:, 2] * 9 + 500 - 5 * p[:, 1], p[:, 0] * 9 + 9 * p[:, 1])
         bump = np.stack([fine, crack], -1) * (0.6 - 0.4 * np.maximum(green, leaf))[:, None]

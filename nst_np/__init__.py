@@ -1,0 +1,49 @@
+"""Neural style transfer by optimisation (Gatys, Ecker & Bethge 2015) in NumPy and CuPy, every derivative by hand.
+
+The public interface is what this module names. It is imported on first use, so that ``import nst_np`` is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nst_np.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from nst_np.config import Config
+    from nst_np.load import load_network
+    from nst_np.objective import Evaluation, Objective
+    from nst_np.optimize import minimize
+    from nst_np.stylize import Step, StylizeResult, stylize
+
+_HOMES = {
+    "Config": "nst_np.config",
+    "Evaluation": "nst_np.objective",
+    "Objective": "nst_np.objective",
+    "Step": "nst_np.stylize",
+    "StylizeResult": "nst_np.stylize",
+    "load_network": "nst_np.load",
+    "minimize": "nst_np.optimize",
+    "stylize": "nst_np.stylize",
+}
+
+__all__ = [
+    "Config",
+    "Evaluation",
+    "Objective",
+    "Step",
+    "StylizeResult",
+    "__version__",
+    "load_network",
+    "minimize",
+    "stylize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'nst_np' has no attribute {name!r}")

@@ -45,10 +45,14 @@ def load_network(architecture: str = Config.network, weights: str = Config.weigh
         return _wavelet(backend)
 
     from nst_np.vgg import VGG
-    from nst_np.weights import load_weights
+    from nst_np.weights import VGGWeights, load_weights, read_weights
 
+    loaded: VGGWeights
     try:
-        loaded = load_weights(None if architecture == "auto" else architecture, weights, progress=progress)
+        if architecture == "auto" and weights != "auto" and not weights.startswith("random"):
+            loaded = read_weights(weights)  # the file says which VGG it is
+        else:
+            loaded = load_weights("vgg19" if architecture == "auto" else architecture, weights, progress=progress)
     except DownloadError as error:
         if architecture != "auto":
             raise

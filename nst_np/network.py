@@ -37,8 +37,8 @@ class FeatureNetwork(ABC):
         """The smallest height or width of an image, in pixels, for which all of `taps` exist."""
 
     @abstractmethod
-    def default_layers(self, height: int, width: int) -> tuple[dict[str, float], dict[str, float]]:
-        """Content layers and style layers with their weights, for an image of this size, where none are named."""
+    def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
+        """Content layers and style layers with their weights, where none are named, that fit images of all `shapes`."""
 
     @abstractmethod
     def describe(self) -> str:

@@ -92,13 +92,15 @@ class Objective:
         self.shape: tuple[int, int] | None = None if content is None else (content.shape[0], content.shape[1])
         self.terms: list[Term] = []
         relative = normalization == "relative"
+        shapes = [image.shape for image in (content, style) if image is not None]
+        defaults = network.default_layers(*shapes) if shapes else ({}, {})
         if content is not None:
-            layers = _chosen(network, content, content_layers, 0)
+            layers = dict(content_layers if content_layers is not None else defaults[0])
             for layer, P in _features(network, content, layers, "content image").items():
                 self._add("content", layer, content_weight, layers[layer],
                           self._content_loss(P, relative, center_content))
         if style is not None:
-            layers = _chosen(network, content if content is not None else style, style_layers, 1)
+            layers = dict(style_layers if style_layers is not None else defaults[1])
             kind = losses.RelativeStyleLoss if relative else losses.StyleLoss
             for layer, F in _features(network, style, layers, "style image").items():
                 self._add("style", layer, style_weight, layers[layer],
@@ -157,16 +159,9 @@ class Objective:
         return evaluation.value, evaluation.gradient
 
 
-def _chosen(network: FeatureNetwork, image: Array, layers: Mapping[str, float] | None, which: int) -> dict[str, float]:
-    """The layers asked for, or the network's default for an image of this size."""
-    if layers is None:
-        return network.default_layers(image.shape[0], image.shape[1])[which]
-    network.check_taps(layers)
-    return dict(layers)
-
-
 def _features(network: FeatureNetwork, image: Array, layers: Mapping[str, float], name: str) -> dict[str, Array]:
     """The image's features, in the network's order of layers."""
+    network.check_taps(layers)
     network.check_size(image.shape, layers, name)
     features = network.features(image, layers)
     return {layer: features[layer] for layer in network.layers if layer in layers}

@@ -234,7 +234,7 @@ class _Run:
     def _one_size(self, content: Pixels | None, style: Pixels | None,
                   start: Pixels) -> tuple[optimize.OptimizeResult, Pixels]:
         config, backend = self.config, self.network.backend
-        objective = self._objective(content, style, start)
+        objective = self._objective(content, style)
         evaluations: list[Evaluation] = []
         shape = (start.shape[0], start.shape[1], 3)
 
@@ -258,7 +258,7 @@ class _Run:
         )
         return outcome, outcome.x.reshape(shape).astype(np.float32)
 
-    def _objective(self, content: Pixels | None, style: Pixels | None, start: Pixels) -> Objective:
+    def _objective(self, content: Pixels | None, style: Pixels | None) -> Objective:
         config = self.config
         return Objective(
             self.network, content=content if config.content_weight > 0 else None,

@@ -57,7 +57,7 @@ class VGG(FeatureNetwork):
         pools = sum(name.startswith("pool") for name in self.layers[: deepest + 1])
         return int(max(16, 2**pools))
 
-    def default_layers(self, height: int, width: int) -> tuple[dict[str, float], dict[str, float]]:
+    def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
         """The layers of Gatys et al. 2015 (there before the ReLU, as is rarely done since), at any size."""
         return dict(CONTENT_LAYERS), dict(STYLE_LAYERS)
 

@@ -50,15 +50,9 @@ class WaveletNetwork(FeatureNetwork):
         coarsest = max(map(self.layers.index, taps), default=0)
         return int((KERNEL // 2 + 1) * 2**coarsest)
 
-    def scales_of(self, height: int, width: int) -> int:
-        """How many scales suit an image: the coarsest is 9 to 18 pixels long (5 at 288, 6 at 576), but at least 3."""
-        by_length = max(3, int(np.log2(max(height, width) / KERNEL)))
-        by_border = int(np.log2(min(height, width) / (KERNEL // 2 + 1))) + 1
-        return max(1, min(by_length, by_border, MAX_SCALES))
-
-    def default_layers(self, height: int, width: int) -> tuple[dict[str, float], dict[str, float]]:
+    def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
         """Style at all scales; content at two middle ones, coarse enough to leave the strokes free."""
-        scales = self.scales_of(height, width)
+        scales = min(scales_of(*shape[:2]) for shape in shapes)
         content = range(max(1, scales - 2), max(1, scales - 1) + 1)
         return {f"scale{s}": 1.0 for s in content}, {f"scale{s}": 1 / scales for s in range(1, scales + 1)}
 
@@ -105,6 +99,13 @@ class WaveletNetwork(FeatureNetwork):
             return unpad(to_padded(to_responses(dy.reshape(shape))))
 
         return y.reshape(*shape[:2], -1), backward
+
+
+def scales_of(height: int, width: int) -> int:
+    """How many scales suit an image: the coarsest is 9 to 18 pixels long (5 scales at 288, 6 at 576), but at least 3."""
+    by_length = max(3, int(np.log2(max(height, width) / KERNEL)))
+    by_border = int(np.log2(max(1.0, min(height, width) / (KERNEL // 2 + 1)))) + 1
+    return min(by_length, by_border, MAX_SCALES)
 
 
 def opponent_matrix() -> np.ndarray:

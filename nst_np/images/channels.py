@@ -75,14 +75,17 @@ def _from_range(levels: npt.NDArray[np.float64], whites: tuple[int, ...]) -> Flo
 def _grey_to_srgb(levels: FloatArray, icc: bytes | None) -> FloatArray:
     """Look levels up on the tone curve of a profile, interpolating so that more than 8 bits survive."""
     ramp = np.arange(256, dtype=np.uint8)[np.newaxis]
-    converted = _through_profile(Image.fromarray(ramp), icc)
+    # Optimised, Little CMS thins the curve of a grey profile until dark levels are off by ten.
+    converted = _through_profile(Image.fromarray(ramp), icc, ImageCms.Flags.NOOPTIMIZE)
     if converted is None:
         return np.stack([levels] * 3, axis=-1)
     curves = np.asarray(converted)[0]
     return np.stack([np.interp(levels, ramp[0], curve) for curve in curves.T], axis=-1).astype(np.float32)
 
 
-def _through_profile(image: Image.Image, icc: bytes | None) -> Image.Image | None:
+def _through_profile(
+    image: Image.Image, icc: bytes | None, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> Image.Image | None:
     """Convert an L, RGB, CMYK or LAB image to sRGB by its profile; None if the profile is absent, broken or unfit."""
     if not icc:
         return None
@@ -93,6 +96,6 @@ def _through_profile(image: Image.Image, icc: bytes | None) -> Image.Image | Non
             image = image.convert(mode)
         if image.mode != mode:
             return None
-        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=flags)
     except (ImageCms.PyCMSError, ImportError, KeyError, OSError, TypeError, ValueError):
         return None

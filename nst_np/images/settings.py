@@ -55,7 +55,9 @@ def read_settings(path: str | os.PathLike[str]) -> str:
         image.load()  # other programs move text behind the pixels
         settings = _png_settings(image) if isinstance(image, PngImageFile) else _exif_settings(image)
     if settings is None:
-        raise ImageError(f"image {quoted(path)} holds no {_PROGRAM} settings; expected an image that {_PROGRAM} saved")
+        raise ImageError(
+            f"image {quoted(path)} holds no {_PROGRAM} settings; expected an image that {_PROGRAM} saved with them"
+        )
     return settings
 
 

@@ -63,7 +63,7 @@ def _given(architecture: str, path: str, origin: str) -> Path:
         given = Path(path).expanduser()
         is_folder, exists = given.is_dir(), given.exists()
     except (OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{origin} is {path!r}, which is no usable path: {error}") from error
+        raise WeightsError(f"{origin} is {path!r}, which is no usable path ({type(error).__name__})") from error
     if not exists:
         raise WeightsError(f"{origin} is {path!r}, which does not exist")
     found = _in_folder(architecture, given) if is_folder else given

@@ -9,7 +9,6 @@ order of dimensions, whatever its documentation says about the width coming firs
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +54,14 @@ def _load(path: Path) -> dict[str, Any]:
     """The three variables that matter, structures as objects with attributes, dimensions of size one dropped."""
     from scipy.io import loadmat
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        variables: dict[str, Any] = loadmat(
-            path,
-            appendmat=False,
-            variable_names=("layers", "normalization", "meta"),
-            squeeze_me=True,
-            struct_as_record=False,
-            mat_dtype=True,  # MATLAB stores whole numbers as integers even where they are floating point
-        )
+    variables: dict[str, Any] = loadmat(
+        path,
+        appendmat=False,
+        variable_names=("layers", "normalization", "meta"),
+        squeeze_me=True,
+        struct_as_record=False,
+        mat_dtype=True,  # MATLAB stores whole numbers as integers even where they are floating point
+    )
     return variables
 
 

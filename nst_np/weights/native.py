@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_np.errors import WeightsError
-from nst_np.weights.architecture import kernel_shapes
+from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
 from nst_np.weights.hdf5 import read_dataset
 from nst_np.weights.vgg_weights import VGGWeights
 
@@ -79,9 +79,12 @@ def read_native(path: Path) -> VGGWeights:
     import h5py
 
     with h5py.File(path, "r") as file:
-        if file.attrs["version"] != VERSION:
-            raise WeightsError(f"{path}: version {file.attrs['version']} of the format, expected {VERSION}")
+        version = str(file.attrs["version"])
+        if version != str(VERSION):
+            raise WeightsError(f"{path}: version {version!r} of the format, expected {VERSION}")
         architecture = str(file.attrs["architecture"])
+        if architecture not in ARCHITECTURES:
+            raise WeightsError(f"{path}: architecture is {architecture!r}, expected {' or '.join(ARCHITECTURES)}")
         kernels, biases = {}, {}
         for name, shape in kernel_shapes(architecture).items():
             kernels[name] = read_dataset(_child(file, name, "kernel", path), str(path), name, "kernel", shape)
@@ -100,7 +103,7 @@ def read_native(path: Path) -> VGGWeights:
         )
     actual = weights.content_checksum()
     if actual != weights.checksum:
-        raise WeightsError(f"{path} is corrupt: its content is {actual}, expected {weights.checksum}")
+        raise WeightsError(f"{path} is corrupt: its content is {actual}, expected {weights.checksum!r}")
     return weights
 
 

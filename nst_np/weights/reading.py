@@ -5,6 +5,7 @@ This is the boundary to the libraries: whatever they raise for whatever bytes be
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from nst_np.errors import WeightsError
 from nst_np.weights.keras import read_keras
 from nst_np.weights.matconvnet import read_matconvnet
 from nst_np.weights.native import is_native, read_native
-from nst_np.weights.published import KERAS_FILES
+from nst_np.weights.published import KERAS_FILES, PublishedFile
 from nst_np.weights.pytorch import read_torch
 from nst_np.weights.safetensors import is_safetensors, read_safetensors
 from nst_np.weights.state_dict import CONVENTIONS
@@ -47,7 +48,9 @@ def read_weights(path: str | Path, architecture: str | None = None, convention: 
         raise WeightsError(f"convention is {convention!r}, expected {', '.join(CONVENTIONS)}")
     head = _head(path)
     try:
-        weights = _reader(path, head, convention)(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file either can be used or is refused: there is nothing in between
+            weights = _reader(path, head, convention)(path)
     except WeightsError:
         raise
     except ImportError as error:
@@ -57,22 +60,23 @@ def read_weights(path: str | Path, architecture: str | None = None, convention: 
         raise WeightsError(f"{path} cannot be read: {_one_line(error)}{_size_hint(path)}") from error
     if architecture not in (None, weights.architecture):
         raise WeightsError(f"{path} holds {weights.architecture}, expected {architecture}")
+    _require_intact(path, weights.checksum)
     return weights
 
 
 def _head(path: Path) -> bytes:
     """The first bytes of a regular file."""
     try:
-        if not path.exists():
-            raise WeightsError(f"{path} does not exist, expected a weights file ({FORMATS})")
-        if not path.is_file():
-            raise WeightsError(f"{path} is not a file, expected a weights file ({FORMATS})")
-        with path.open("rb") as file:
-            head = file.read(128)
+        exists, is_file = path.exists(), path.is_file()
+        head = b""
+        if is_file:
+            with path.open("rb") as file:
+                head = file.read(128)
     except (OSError, ValueError) as error:
-        if isinstance(error, WeightsError):
-            raise
         raise WeightsError(f"{path} cannot be read: {_one_line(error)}") from error
+    if not is_file:
+        problem = "is not a file" if exists else "does not exist"
+        raise WeightsError(f"{path} {problem}, expected a weights file ({FORMATS})")
     if not head:
         raise WeightsError(f"{path} is empty, expected a weights file ({FORMATS})")
     return head
@@ -113,13 +117,24 @@ def _what_else(head: bytes) -> str:
     return "of no known format"
 
 
+def _published_as(path: Path) -> PublishedFile | None:
+    """The published file whose name a file bears."""
+    return next((file for file in KERAS_FILES.values() if file.name == path.name), None)
+
+
+def _require_intact(path: Path, checksum: str) -> None:
+    """A file of a published name and size has the published content, or has changed since its download."""
+    file = _published_as(path)
+    if file and path.stat().st_size == file.size and checksum != f"md5:{file.md5}":
+        raise WeightsError(f"{path} is damaged: it is {checksum}, the published file md5:{file.md5}: fetch it again")
+
+
 def _size_hint(path: Path) -> str:
     """The most likely reason, if the file bears a published name: a download that was cut off."""
-    size = path.stat().st_size
-    for file in KERAS_FILES.values():
-        if path.name == file.name and size != file.size:
-            return f" (the file has {size} bytes, the published one {file.size}: fetch it again)"
-    return ""
+    file, size = _published_as(path), path.stat().st_size
+    if file is None or size == file.size:
+        return ""
+    return f" (the file has {size} bytes, the published one {file.size}: fetch it again)"
 
 
 def _one_line(error: BaseException) -> str:

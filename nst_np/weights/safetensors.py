@@ -38,7 +38,11 @@ def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
     with path.open("rb") as file:
         table_size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         table = json.loads(file.read(table_size))
+    table.pop("__metadata__", None)
     data = np.memmap(path, dtype=np.uint8, mode="r", offset=_LENGTH_BYTES + table_size)
+    expected_size = max((entry["data_offsets"][1] for entry in table.values()), default=0)
+    if expected_size > data.size:
+        raise WeightsError(f"{path} is truncated: it has {data.size} bytes of data, expected {expected_size}")
     keys = convolution_keys(table, str(path))
     wanted = [key for kernel in keys.values() for key in (kernel, bias_key(kernel)) if key in table]
     arrays = {key: _array(table[key], data, key, path) for key in wanted}
@@ -47,12 +51,10 @@ def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
 
 def _array(entry: dict[str, Any], data: np.ndarray, key: str, path: Path) -> np.ndarray:
     if entry["dtype"] not in _DTYPES:
-        raise WeightsError(f"{path}: {key} has dtype {entry['dtype']}, expected {', '.join(_DTYPES)}")
+        raise WeightsError(f"{path}: {key!r} has dtype {entry['dtype']!r}, expected {', '.join(_DTYPES)}")
     dtype = np.dtype(_DTYPES[entry["dtype"]])
     begin, end = entry["data_offsets"]
     shape = tuple(entry["shape"])
-    if not 0 <= begin <= end <= data.size:
-        raise WeightsError(f"{path} is truncated: {key} ends at byte {end} of the data, which have {data.size}")
-    if end - begin != math.prod(shape) * dtype.itemsize:
-        raise WeightsError(f"{path}: {key} has {end - begin} bytes, expected {math.prod(shape) * dtype.itemsize}")
+    if begin < 0 or end - begin != math.prod(shape) * dtype.itemsize:
+        raise WeightsError(f"{path}: {key!r} has {end - begin} bytes, expected {math.prod(shape) * dtype.itemsize}")
     return data[begin:end].view(dtype).reshape(shape)

@@ -82,7 +82,8 @@ def weights_from_state_dict(
     convention : one of `CONVENTIONS`.
     """
     kernels = {name: arrays[key] for name, key in keys.items() if key in arrays}
-    biases = {name: arrays[bias_key(key)] for name, key in keys.items() if bias_key(key) in arrays}
+    # The arrays may be views of the mapped file. Reordered kernels are copies; biases have to be made so.
+    biases = {name: arrays[bias_key(key)].copy() for name, key in keys.items() if bias_key(key) in arrays}
     for name, kernel in kernels.items():
         if kernel.ndim != 4:
             raise WeightsError(f"{path}: kernel of {name} has shape {kernel.shape}, expected (out, in, 3, 3)")

@@ -1,0 +1,91 @@
+"""What a run can do beside computing: show its progress, write frames, write its history."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from nst_np import images
+from nst_np.errors import InputError
+from nst_np.files import check_can_write, replacing
+from nst_np.stylize import Step
+
+
+class Progress:
+    """Loss and time left: a bar (tqdm) on a terminal, a line at every tenth of the run in a pipe or a file."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._bar: Any = None
+        self._tenth = 0
+
+    def __call__(self, step: Step) -> None:
+        if self._stream.isatty():
+            self._update_bar(step)
+        elif step.iteration * 10 // step.iterations > self._tenth:
+            self._tenth = step.iteration * 10 // step.iterations
+            left = step.seconds / step.iteration * (step.iterations - step.iteration)
+            self._stream.write(
+                f"iteration {step.iteration}/{step.iterations}, loss {step.terms['total']:.4g}, {left:.0f} s left\n"
+            )
+            self._stream.flush()
+
+    def _update_bar(self, step: Step) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=step.iterations, file=self._stream, unit="it", dynamic_ncols=True)
+        self._bar.set_postfix_str(f"loss {step.terms['total']:.4g}", refresh=False)
+        self._bar.update(step.iteration - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Frames:
+    """Write every n-th image beside the output: ``out.png`` has frames ``out-00010.png``, ``out-00020.png``, …"""
+
+    def __init__(self, output: str | Path, every: int, quality: int) -> None:
+        self._output, self._every, self._quality = Path(output), every, quality
+
+    def __call__(self, step: Step) -> None:
+        if step.iteration % self._every == 0:
+            images.save_image(self.path(step.iteration), step.image, quality=self._quality)
+
+    def path(self, iteration: int) -> Path:
+        """The file of an iteration's frame."""
+        return self._output.with_name(f"{self._output.stem}-{iteration:05d}{self._output.suffix}")
+
+
+def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
+    """The losses of every iteration as CSV, one column a term; written whole, then renamed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    try:
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(history)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def check_history(path: str | Path) -> None:
+    """Raise the `InputError` of `write_history` before a long run rather than after it."""
+    try:
+        check_can_write(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str | Path, error: OSError) -> InputError:
+    return InputError(f"history file {str(path)!r} cannot be written: {error.strerror or error}")

@@ -1,0 +1,331 @@
+"""Downloads, from a server on this machine that can be made to fail in every way that matters."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nst_np.errors import DownloadError, WeightsError
+from nst_np.weights import download
+from nst_np.weights.download import MIRRORS, STAGING, fetch_weights
+from nst_np.weights.published import KERAS_FILES, PublishedFile
+
+CONTENT = bytes(range(256)) * 2000
+NAME = "vgg19_test.h5"
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `CONTENT` under every path; the first folder of the path says how it fails."""
+
+    def do_GET(self):
+        behaviour = self.path.split("/")[1]
+        self.server.requests.append(self.path)
+        getattr(self, behaviour)()
+
+    def send(self, body, length=None, status=200):
+        self.send_response(status)
+        self.send_header("Content-Length", str(length or len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def good(self):
+        self.send(CONTENT)
+
+    def truncated(self):
+        self.send(CONTENT[:1000], length=len(CONTENT))
+
+    def wrong(self):
+        self.send(b"x" * len(CONTENT))
+
+    def web_page(self):
+        self.send(b"<html>please log in</html>")
+
+    def missing(self):
+        self.send(b"not here", status=404)
+
+    def broken_once(self):
+        """The second request is the first that downloads; the one before it only asks."""
+        body = CONTENT[:1000] if len(self.server.requests) == 2 else CONTENT
+        self.send(body, length=len(CONTENT))
+
+    def silent(self):
+        self.server.released.wait(20)
+
+    def stalled(self):
+        """A part, then nothing until the test is over."""
+        self.send(CONTENT[:100_000], length=len(CONTENT))
+        self.server.released.wait(20)
+
+    def log_message(self, *arguments):
+        pass
+
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except ConnectionError:  # the other side hung up, as some tests mean to
+            self.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests = []
+        self.released = threading.Event()
+
+    def mirror(self, behaviour):
+        return f"http://127.0.0.1:{self.server_port}/{behaviour}/"
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def small_file(monkeypatch):
+    """The registry names a small file; no proxy stands between here and here; no wait is long."""
+    monkeypatch.setitem(KERAS_FILES, "vgg19", PublishedFile(NAME, MD5, len(CONTENT)))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # pooch's, between two attempts
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]  # bound, but nobody listens
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def failure(folder, *mirrors):
+    with pytest.raises(DownloadError) as caught:
+        fetch_weights("vgg19", folder=folder, mirrors=mirrors)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert names(folder) == []
+    return message
+
+
+def test_good_download(server, tmp_path, capfd):
+    folder = tmp_path / "new" / "folder"
+    path = fetch_weights("vgg19", folder=folder, mirrors=[server.mirror("good")])
+    assert path == folder / NAME
+    assert path.read_bytes() == CONTENT
+    assert names(folder) == [NAME]
+    assert set(server.requests) == {f"/good/{NAME}"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_is_shown_on_standard_error(server, tmp_path, capfd):
+    fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")], progress=True)
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert "100%" in errors
+
+
+def test_downloaded_file_has_the_permissions_of_the_umask(server, tmp_path):
+    (tmp_path / "reference").touch()
+    path = fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
+    assert path.stat().st_mode == (tmp_path / "reference").stat().st_mode
+
+
+def test_file_that_is_there_is_not_downloaded(server, tmp_path):
+    (tmp_path / NAME).write_bytes(CONTENT)
+    assert fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")]) == tmp_path / NAME
+    assert server.requests == []
+
+
+def test_damaged_file_is_replaced_only_by_a_good_one(server, tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(DownloadError):
+        fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("truncated")])
+    assert path.read_bytes() == CONTENT[:-1]
+    assert fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")]) == path
+    assert path.read_bytes() == CONTENT
+
+
+def test_architecture_in_the_address(server, tmp_path):
+    mirror = server.mirror("good") + "{architecture}/"
+    fetch_weights("vgg19", folder=tmp_path, mirrors=[mirror])
+    assert server.requests[0] == f"/good/vgg19/{NAME}"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("missing", "HTTP status 404"),
+        ("wrong", f"wrong checksum, expected MD5 {MD5}"),
+        ("web_page", f"wrong checksum, expected MD5 {MD5}"),
+        ("truncated", "IncompleteRead(1000 bytes read, 511000 more expected)"),
+    ],
+)
+def test_failing_mirror_is_named_and_the_next_one_tried(server, tmp_path, behaviour, reason):
+    message = failure(tmp_path, server.mirror(behaviour))
+    assert message.startswith(f"{NAME} could not be downloaded: {server.mirror(behaviour)}: ")
+    assert reason in message
+    path = fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror(behaviour), server.mirror("good")])
+    assert path.read_bytes() == CONTENT
+    assert names(tmp_path) == [NAME]
+
+
+def test_broken_transfer_is_tried_again(server, tmp_path):
+    path = fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("broken_once")])
+    assert path.read_bytes() == CONTENT
+    assert len(server.requests) == 3
+
+
+def test_refused_connection(server, tmp_path, closed_port):
+    closed = f"http://127.0.0.1:{closed_port}/"
+    assert failure(tmp_path, closed) == f"{NAME} could not be downloaded: {closed}: Connection refused"
+    assert fetch_weights("vgg19", folder=tmp_path, mirrors=[closed, server.mirror("good")]).is_file()
+
+
+def test_every_mirror_is_in_the_message(server, tmp_path, closed_port):
+    closed, missing = f"http://127.0.0.1:{closed_port}/", server.mirror("missing")
+    message = failure(tmp_path, closed, missing)
+    assert message == f"{NAME} could not be downloaded: {closed}: Connection refused; {missing}: HTTP status 404"
+
+
+def test_silent_mirror_is_given_up_in_time(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
+    start = time.monotonic()
+    message = failure(tmp_path, server.mirror("silent"))
+    assert time.monotonic() - start < 2
+    assert "no answer within 0.2 s" in message or "timed out" in message
+
+
+def test_name_that_never_resolves_is_given_up_in_time(tmp_path, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: released.wait(10))
+    message = failure(tmp_path, "http://mirror.invalid/")
+    released.set()
+    assert message.endswith("http://mirror.invalid/: no answer within 0.2 s")
+
+
+def test_unknown_host(tmp_path, monkeypatch):
+    def unknown(*arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert failure(tmp_path, "http://mirror.invalid/").endswith("mirror.invalid/: Name or service not known")
+
+
+def test_stalled_transfer_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(download, "RETRIES", 0)
+    assert "timed out" in failure(tmp_path, server.mirror("stalled"))
+
+
+def test_bad_address(tmp_path):
+    assert "could not be downloaded: no address/: " in failure(tmp_path, "no address/")
+
+
+def test_folder_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DownloadError, match="cannot write weights to the folder .*file/folder: Not a directory"):
+        fetch_weights("vgg19", folder=tmp_path / "file" / "folder", mirrors=[server.mirror("good")])
+    assert server.requests == []
+
+
+def test_unknown_architecture(tmp_path):
+    with pytest.raises(WeightsError, match="unknown architecture 'vgg11'"):
+        fetch_weights("vgg11", folder=tmp_path)
+
+
+def test_default_folder(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "download_folder", lambda: tmp_path / "home")
+    assert fetch_weights("vgg19", mirrors=[server.mirror("good")]) == tmp_path / "home" / NAME
+
+
+def test_published_mirrors():
+    assert [mirror.format(architecture="vgg16") for mirror in MIRRORS] == [
+        "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/",
+        "https://github.com/fchollet/deep-learning-models/releases/download/v0.1/",
+    ]
+
+
+def test_two_mirrors_out_of_reach_cost_less_than_ten_seconds(monkeypatch):
+    monkeypatch.undo()
+    assert len(MIRRORS) * download.ANSWER_SECONDS < 10
+
+
+DOWNLOADER = """
+import sys
+from nst_np.weights.download import fetch_weights
+from nst_np.weights.published import KERAS_FILES, PublishedFile
+name, md5, folder, mirror = sys.argv[1:]
+KERAS_FILES["vgg19"] = PublishedFile(name, md5, 0)
+fetch_weights("vgg19", folder=folder, mirrors=[mirror])
+"""
+
+
+def test_killed_download_leaves_nothing_usable_and_the_next_one_succeeds(server, tmp_path):
+    root = Path(__file__).resolve().parent.parent
+    arguments = [NAME, MD5, str(tmp_path), server.mirror("stalled")]
+    process = subprocess.Popen([sys.executable, "-c", DOWNLOADER, *arguments], cwd=root)
+    try:
+        partial = wait_for_partial_file(tmp_path, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / NAME).exists()
+    assert partial.is_file()
+
+    assert fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")]).read_bytes() == CONTENT
+
+    # What the killed download left is removed as soon as it is certain that nobody writes there any more.
+    long_ago = time.time() - 2 * download.STALE_SECONDS
+    for path in (partial, partial.parent):
+        os.utime(path, (long_ago, long_ago))
+    (tmp_path / NAME).unlink()
+    fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
+    assert names(tmp_path) == [NAME]
+
+
+def wait_for_partial_file(folder, process):
+    """The temporary file of a download in another process, once some of it has been written."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        for path in folder.glob(f"{STAGING}*/*"):
+            if path.stat().st_size > 0:
+                return path
+        threading.Event().wait(0.02)
+    raise AssertionError("the download did not start")
+
+
+def test_interrupted_download_leaves_nothing(server, tmp_path, monkeypatch):
+    import pooch
+
+    def interrupt(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
+    assert names(tmp_path) == []
