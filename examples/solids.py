@@ -132,7 +132,7 @@ def lighthouse(foot):
 
 
 def house(foot, yaw, size, wall, roof, seed, spire=False):
-    """A gabled house of half-width, half-length, wall height and roof height `size`, with windows and a chimney."""
+    """A house of half-width, half-length, wall height and roof height `size`: gable and chimney, or a `spire`."""
     w, d, h, rise = size
     lean = w / np.hypot(w, rise)
 
@@ -141,11 +141,11 @@ def house(foot, yaw, size, wall, roof, seed, spire=False):
         eave = (y - h - rise * (1 - (np.maximum(x / w, z / d) if spire else x / w))) * lean
         body = meet(x - w, z - d, eave, -3 - y)
         tiles = meet(np.abs(eave) - 0.13, z - d - 0.3, x - w - 0.35)
-        stack = box(x - 0.45 * w, y - h - 0.8 * rise, p[:, 2] - 0.5 * d, (0.28, 0.9, 0.35))
-        return body, tiles, stack
+        chimney = box(x - 0.45 * w, y - h - 0.8 * rise, p[:, 2] - 0.5 * d, (0.28, 0.9, 0.35))
+        return body, tiles, body if spire else chimney
 
     def paint(p):
-        body, tiles, stack = parts(p)
+        body, tiles, chimney = parts(p)
         x, y, z = p.T
         along = np.where(np.abs(x) / w > np.abs(z) / d, z, x)
         side = np.where(np.abs(x) / w > np.abs(z) / d, 1, 2) + (x > 0) + 2 * (z > 0)
@@ -159,7 +159,7 @@ def house(foot, yaw, size, wall, roof, seed, spire=False):
         albedo = np.where(frame[:, None], np.asarray(wall) * [0.30, 0.36, 0.34], np.asarray(wall) * grime)
         albedo = np.where(pane[:, None], [0.06, 0.075, 0.10], albedo)
         rows = (0.84 + 0.16 * np.sin(y * 26) + 0.10 * sample(FINE, y * 40, z * 30))[:, None]
-        nearest = np.argmin([body, tiles, stack], 0)[:, None]
+        nearest = np.argmin([body, tiles, chimney], 0)[:, None]
         albedo = np.select([nearest == 1, nearest == 2], [np.asarray(roof) * rows, [0.40, 0.25, 0.19]], albedo)
         return albedo, (warm & (nearest[:, 0] == 0))[:, None] * np.array([2.3, 1.25, 0.36])
 
@@ -215,12 +215,12 @@ def village(terrain):
     """Houses along the far shore and up the hill, a church among them."""
     rng = np.random.default_rng(21)
     feet, solids = [], []
-    while len(feet) < 25:
-        foot = standing(terrain, rng.uniform(-95, 34), rng.uniform(147, 205), sink=0.3)
+    for _ in range(400):
+        foot = standing(terrain, rng.uniform(-95, 34), rng.uniform(145, 200), sink=0.3)
         x, ground, z = foot
         beside_church = np.hypot(x + 17, (z - 182) / 2) < 16
-        crowded = any(np.hypot(x - a, (z - b) * 0.8) < 12.5 for a, _, b in feet)
-        if beside_church or crowded or not 1.0 < ground < 14.7:
+        crowded = any(np.hypot(x - a, (z - b) * 0.8) < 10.5 for a, _, b in feet)
+        if beside_church or crowded or not 2.0 < ground < 14.7:
             continue
         feet.append(foot)
         size = rng.uniform(3.6, 4.6), rng.uniform(4.8, 6.6), rng.choice([4.4, 6.6, 7.0]), rng.uniform(2.9, 4.0)

@@ -35,7 +35,7 @@ def _compare(what: str, analytic: Array, numeric: Array, tolerance: float) -> fl
     difference = np.abs(analytic - numeric)
     error = float(difference.max(initial=0)) / scale
     if not error <= tolerance:  # also catches NaN
-        at = np.unravel_index(int(np.nanargmax(difference)), difference.shape) if difference.size else ()
+        at = np.unravel_index(int(np.nan_to_num(difference, nan=np.inf).argmax()), difference.shape)
         raise GradientError(
             f"{what}: analytic {analytic[at]:.12g}, numeric {numeric[at]:.12g}; relative error {error:.2e} "
             f"is above {tolerance:.0e}"

@@ -137,7 +137,9 @@ class Objective:
         backend = self.network.backend
         features, backward = self.network.forward(x, self._taps)
         features[PIXELS] = x
-        total, terms, gradients = 0.0, {}, {}
+        total = 0.0
+        terms: dict[str, float] = {}
+        gradients: dict[str, Array] = {}
         groups = dict.fromkeys((term.group for term in self.terms), 0.0)
         for term in self.terms:
             F = features[term.layer]

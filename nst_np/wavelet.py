@@ -102,13 +102,13 @@ class WaveletNetwork(FeatureNetwork):
 
 
 def scales_of(height: int, width: int) -> int:
-    """How many scales suit an image: the coarsest is 9 to 18 pixels long (5 scales at 288, 6 at 576), but at least 3."""
+    """How many scales suit an image: the coarsest is 18 to 36 pixels long (5 scales at 288, 6 at 576); at least 3."""
     by_length = max(3, int(np.log2(max(height, width) / KERNEL)))
     by_border = int(np.log2(max(1.0, min(height, width) / (KERNEL // 2 + 1)))) + 1
     return min(by_length, by_border, MAX_SCALES)
 
 
-def opponent_matrix() -> np.ndarray:
+def opponent_matrix() -> Array:
     """(3, 3): columns luminance, red minus green, yellow minus blue, of unit length, the last two times CHROMA."""
     columns = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]).T / np.sqrt([3, 2, 6])
     return columns * [1, CHROMA, CHROMA]

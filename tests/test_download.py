@@ -253,6 +253,13 @@ def test_folder_that_cannot_be_written(server, tmp_path):
     assert server.requests == []
 
 
+def test_destination_that_cannot_be_replaced(server, tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(DownloadError, match="cannot write weights to the folder .*: Is a directory"):
+        fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
+    assert names(tmp_path) == [NAME]
+
+
 def test_unknown_architecture(tmp_path):
     with pytest.raises(WeightsError, match="unknown architecture 'vgg11'"):
         fetch_weights("vgg11", folder=tmp_path)

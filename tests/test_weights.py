@@ -960,8 +960,8 @@ def test_environment_names_a_file_or_a_folder(places, tmp_path, monkeypatch):
     monkeypatch.setenv("NST_NP_WEIGHTS", str(mine / "special.bin"))
     assert find_weights("vgg19").found == mine / "special.bin"
     monkeypatch.setenv("NST_NP_WEIGHTS", str(mine))
-    with pytest.raises(WeightsError, match="NST_NP_WEIGHTS is the folder .*mine', which has none of vgg19_weights"):
-        find_weights("vgg19")
+    assert find_weights("vgg19").found == places[0] / "vgg19.h5"
+    assert find_weights("vgg19").tried == (str(mine), str(places[0]))
     (mine / "vgg19.h5").touch()
     assert find_weights("vgg19").found == mine / "vgg19.h5"
     monkeypatch.setenv("NST_NP_WEIGHTS", str(mine / "missing.h5"))
@@ -976,6 +976,8 @@ def test_given_path(places, tmp_path):
         find_weights("vgg19", "nul\0byte")
     with pytest.raises(WeightsError, match="is no usable path"):
         find_weights("vgg19", "x" * 5000)
+    with pytest.raises(WeightsError, match="weights are '.*models', which has none of vgg19_weights_tf.*, vgg19.h5"):
+        find_weights("vgg19", places[2])
     (places[2] / "vgg19.h5").touch()
     assert find_weights("vgg19", places[2]).found == places[2] / "vgg19.h5"
     assert find_weights("vgg19", str(places[2] / "vgg19.h5")).tried == (str(places[2] / "vgg19.h5"),)
@@ -990,6 +992,14 @@ def test_checkout_is_told_by_its_setup_py(tmp_path, monkeypatch):
     assert finding.download_folder() == tmp_path / "cache"
     (tmp_path / "setup.py").touch()
     assert finding.checkout_folder() == finding.download_folder() == tmp_path / "weights"
+
+
+def test_places_that_cannot_be_looked_at_hold_nothing(places, monkeypatch):
+    monkeypatch.setenv("NST_NP_CACHE", "x" * 5000)
+    monkeypatch.setenv("KERAS_HOME", "~nobody-of-this-name/keras")
+    assert find_weights("vgg19").found is None
+    with pytest.raises(WeightsError, match="weights is '~nobody-of-this-name', which does not exist"):
+        find_weights("vgg19", "~nobody-of-this-name")
 
 
 def test_user_folders_without_environment(monkeypatch):

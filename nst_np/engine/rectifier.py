@@ -19,7 +19,7 @@ def crelu(strips: Strips, xp: Any, x: Array) -> tuple[Array, Callable[[Array], A
     masks are kept as bits, packed strip by strip along the last axes.
     """
     channels = x.shape[-1]
-    rows = max(1, STRIP_BYTES // max(1, x[:1].nbytes))
+    rows = strips.rows(x[:1].nbytes, STRIP_BYTES)
     y = xp.empty((*x.shape[:-1], 2 * channels), dtype=x.dtype)
     positive: dict[int, Array] = {}
     negative: dict[int, Array] = {}

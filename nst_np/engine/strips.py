@@ -18,6 +18,8 @@ import numpy as np
 
 Result = TypeVar("Result")
 
+DEVICE_FACTOR = 64  # a GPU wants larger strips: its launches cost more than its caches give
+
 
 class Strips:
     """A pool of threads for strips. On a GPU, which is parallel by itself, strips run one after the other.
@@ -33,6 +35,10 @@ class Strips:
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
+
+    def rows(self, row_bytes: int, strip_bytes: int) -> int:
+        """How many rows of `row_bytes` make a strip of about `strip_bytes`; at least one."""
+        return max(1, strip_bytes * (1 if self._host else DEVICE_FACTOR) // max(1, row_bytes))
 
     def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
         """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""

@@ -31,7 +31,7 @@ def wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Array, Calla
     height, width, channels = x.shape[0] - n + 1, x.shape[1] - n + 1, x.shape[2]
     kernels = dense_kernels(xp, bank).astype(x.dtype)
     responses = kernels.shape[1]
-    rows = max(n - 1, STRIP_BYTES // (n * n * width * channels * x.dtype.itemsize))
+    rows = max(n - 1, strips.rows(n * n * x[:1].nbytes, STRIP_BYTES))
     y = xp.empty((height, width, channels, responses), dtype=x.dtype)
 
     def correlate(top: int, bottom: int) -> None:

@@ -18,7 +18,7 @@ _INTEGER_WHITES = (65535,)
 _FLOAT_WHITES = (1, 255, 65535)
 
 #: The mode of an image in the colour space that an ICC profile describes.
-_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}
+_PROFILE_MODES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
 
 def srgb_channels(image: Image.Image) -> FloatArray:
@@ -38,7 +38,7 @@ def srgb_channels(image: Image.Image) -> FloatArray:
     if image.mode in (*_WIDE_GREY, "1", "L", "LA"):
         return _grey_to_srgb(_grey_levels(image), icc)
     # By way of RGBA, because a palette may hold transparency that Pillow will not convert to RGB without a warning.
-    colour = image if image.mode in ("CMYK", "LAB", "RGB") else image.convert("RGBA").convert("RGB")
+    colour = image if image.mode in ("CMYK", "RGB") else image.convert("RGBA").convert("RGB")
     return np.asarray(_through_profile(colour, icc) or colour.convert("RGB"), dtype=np.float32)
 
 
@@ -86,7 +86,7 @@ def _grey_to_srgb(levels: FloatArray, icc: bytes | None) -> FloatArray:
 def _through_profile(
     image: Image.Image, icc: bytes | None, flags: ImageCms.Flags = ImageCms.Flags.NONE
 ) -> Image.Image | None:
-    """Convert an L, RGB, CMYK or LAB image to sRGB by its profile; None if the profile is absent, broken or unfit."""
+    """Convert an L, RGB or CMYK image to sRGB by its profile; None if the profile is absent, broken or unfit."""
     if not icc:
         return None
     try:
@@ -94,8 +94,6 @@ def _through_profile(
         mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
         if image.mode == "L" and mode == "RGB":
             image = image.convert(mode)
-        if image.mode != mode:
-            return None
         return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB", flags=flags)
-    except (ImageCms.PyCMSError, ImportError, KeyError, OSError, TypeError, ValueError):
+    except (ImageCms.PyCMSError, ImportError, KeyError, TypeError, ValueError):
         return None

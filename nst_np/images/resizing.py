@@ -40,7 +40,7 @@ def resize_image(pixels: npt.NDArray[Any], height: int, width: int) -> FloatArra
 
 def resize_channel(channel: npt.NDArray[Any], height: int, width: int) -> FloatArray:
     """Resize one channel, (H, W) to (height, width) float32, clipped to 0–255."""
-    image = Image.fromarray(np.ascontiguousarray(channel, dtype=np.float32))
+    image = Image.fromarray(np.asarray(channel, dtype=np.float32))
     resized: FloatArray = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     return np.clip(resized, 0, 255)
 

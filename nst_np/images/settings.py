@@ -52,7 +52,6 @@ def read_settings(path: str | os.PathLike[str]) -> str:
         The file is no image, or has no settings of this program.
     """
     with opened(path, "image") as image:
-        image.load()  # other programs move text behind the pixels
         settings = _png_settings(image) if isinstance(image, PngImageFile) else _exif_settings(image)
     if settings is None:
         raise ImageError(
@@ -70,7 +69,7 @@ def _text_chunks(encoded: bytes | None) -> PngInfo:
 
 
 def _png_settings(image: PngImageFile) -> str | None:
-    text = image.text.get(_PROGRAM)
+    text = image.text.get(_PROGRAM)  # reads on to the end: other programs move text behind the pixels
     return None if text is None else str(text)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nst_np.errors import ImageError
+from nst_np.files import check_can_write, replacing
 from nst_np.images.opening import quoted, reason
 from nst_np.images.resizing import composite_on_white, resize_channel
 from nst_np.images.settings import metadata
@@ -68,8 +68,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             raise ImageError(f"{_output(path)}: folder {quoted(target.parent)} does not exist")
         if _is_directory(target):
             raise ImageError(f"{_output(path)}: is a directory; expected a file")
-        with _temporary_beside(target):
-            pass
+        check_can_write(target)
 
 
 def save_image(
@@ -113,10 +112,8 @@ def save_image(
     except Exception as error:
         raise ImageError(f"{_output(path)}: cannot be encoded as {form} ({reason(error)})") from error
     with _write_errors(path):
-        target = _target(path)
-        with _temporary_beside(target) as temporary:
+        with replacing(path) as temporary:
             temporary.write_bytes(encoded.getbuffer())
-            temporary.replace(target)
 
 
 def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: str, what: str) -> Image.Image:
@@ -128,11 +125,11 @@ def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: st
     channels = np.clip(pixels, 0, 255)
     if alpha is not None:
         height, width = pixels.shape[:2]
-        opacity = alpha if alpha.shape == (height, width) else resize_channel(alpha, height, width)
+        opacity = np.clip(alpha if alpha.shape == (height, width) else resize_channel(alpha, height, width), 0, 255)
         if form in _WITHOUT_ALPHA:
             channels = composite_on_white(channels, opacity)
         else:
-            channels = np.concatenate([channels, np.clip(opacity, 0, 255)[..., np.newaxis]], axis=-1)
+            channels = np.concatenate([channels, opacity[..., np.newaxis]], axis=-1)
     return Image.fromarray(np.rint(channels).astype(np.uint8))
 
 
@@ -162,17 +159,6 @@ def _output(path: str | os.PathLike[str]) -> str:
 def _target(path: str | os.PathLike[str]) -> Path:
     """Follow symbolic links, which renaming a file over them would destroy."""
     return Path(path).resolve()
-
-
-@contextmanager
-def _temporary_beside(target: Path) -> Iterator[Path]:
-    """Create an empty file in the folder of `target`, and remove it unless it has been renamed."""
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -56,9 +56,9 @@ def fetch_weights(
     """
     kernel_shapes(architecture)  # an unknown architecture is refused here, in its own words
     file = KERAS_FILES[architecture]
-    folder = Path(folder).expanduser() if folder is not None else download_folder()
+    folder = Path(folder) if folder is not None else download_folder()
     destination = folder / file.name
-    if destination.is_file() and file_checksum(destination, "md5") == f"md5:{file.md5}":
+    if _is_intact(destination, file):
         return destination
     with _staging_folder(folder) as staging:
         failures = []
@@ -72,21 +72,33 @@ def fetch_weights(
     raise DownloadError(f"{file.name} could not be downloaded: {'; '.join(failures)}")
 
 
+def _is_intact(path: Path, file: PublishedFile) -> bool:
+    try:
+        return file_checksum(path, "md5") == f"md5:{file.md5}"
+    except OSError:  # it is not there, or of no use to this user
+        return False
+
+
 @contextlib.contextmanager
 def _staging_folder(folder: Path) -> Iterator[Path]:
-    """A folder for one download, on the file system of its destination; those of killed downloads are removed."""
+    """A folder for one download, on the file system of its destination."""
     staging = folder / f"{STAGING}{os.getpid()}"
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        for other in folder.glob(f"{STAGING}*"):
-            if time.time() - max(path.stat().st_mtime for path in (other, *other.iterdir())) > STALE_SECONDS:
-                shutil.rmtree(other, ignore_errors=True)
+        _remove_stale(folder)
+        yield staging
     except OSError as error:
         raise DownloadError(f"cannot write weights to the folder {folder}: {error.strerror or error}") from error
-    try:
-        yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed downloads have left in `folder`."""
+    for staging in folder.glob(f"{STAGING}*"):
+        with contextlib.suppress(OSError):  # it may be another process's, and vanish at any moment
+            if time.time() - max(path.stat().st_mtime for path in (staging, *staging.iterdir())) > STALE_SECONDS:
+                shutil.rmtree(staging, ignore_errors=True)
 
 
 def _unreachable(url: str) -> str | None:

@@ -36,45 +36,56 @@ def find_weights(architecture: str, weights: str | Path = AUTO) -> Search:
     Raises
     ------
     WeightsError
-        If a path that was given, here or by `NST_NP_WEIGHTS`, does not exist, or is a folder without weights.
+        If a path that was given, here or by `NST_NP_WEIGHTS`, does not exist, or if the folder given here has none.
     """
     if str(weights) != AUTO:
-        found = _given(architecture, str(weights), "weights")
-        return Search(found, (str(found),))
-    if given := os.environ.get("NST_NP_WEIGHTS"):
-        found = _given(architecture, given, "NST_NP_WEIGHTS")
-        return Search(found, (str(found),))
-    folders = [folder for folder in (checkout_folder(), cache_folder(), keras_folder()) if folder]
-    tried = tuple(str(folder) for folder in folders)
-    for folder in folders:
-        if found_here := _in_folder(architecture, folder):
-            return Search(found_here, tried[: folders.index(folder) + 1])
-    return Search(None, tried)
+        given = _existing(str(weights), "weights")
+        found = _weights_at(architecture, given)
+        if found is None:
+            raise WeightsError(f"weights are {str(given)!r}, which has none of {', '.join(file_names(architecture))}")
+        return Search(found, (str(given),))
+    tried = []
+    for place in _places():
+        tried.append(str(place))
+        if found := _weights_at(architecture, place):
+            return Search(found, tuple(tried))
+    return Search(None, tuple(tried))
+
+
+def _places() -> list[Path]:
+    """Where to look, in order."""
+    given = os.environ.get("NST_NP_WEIGHTS")
+    named = _existing(given, "NST_NP_WEIGHTS") if given else None
+    return [place for place in (named, checkout_folder(), cache_folder(), keras_folder()) if place]
+
+
+def _existing(path: str, origin: str) -> Path:
+    """The path that a user named, who is told if there is nothing."""
+    try:
+        given = _expanded(path)
+        exists = given.exists()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{origin} is {path!r}, which is no usable path ({type(error).__name__})") from error
+    if not exists:
+        raise WeightsError(f"{origin} is {path!r}, which does not exist")
+    return given
+
+
+def _weights_at(architecture: str, place: Path) -> Path | None:
+    """A file itself; of a folder the first of its files that has one of `file_names`."""
+    names = file_names(architecture)
+    try:
+        if place.exists() and not place.is_dir():
+            return place
+        return next((place / name for name in names if (place / name).is_file()), None)
+    except OSError:  # what this user may not look at holds nothing for this user
+        return None
 
 
 def file_names(architecture: str) -> tuple[str, ...]:
     """The names that a folder is searched for: Keras's, MatConvNet's and the project's own, in this order."""
     kernel_shapes(architecture)  # an unknown architecture is refused here, in its own words
     return (KERAS_FILES[architecture].name, MATCONVNET_NAMES[architecture], f"{architecture}.h5")
-
-
-def _given(architecture: str, path: str, origin: str) -> Path:
-    try:
-        given = Path(path).expanduser()
-        is_folder, exists = given.is_dir(), given.exists()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{origin} is {path!r}, which is no usable path ({type(error).__name__})") from error
-    if not exists:
-        raise WeightsError(f"{origin} is {path!r}, which does not exist")
-    found = _in_folder(architecture, given) if is_folder else given
-    if found is None:
-        raise WeightsError(f"{origin} is the folder {path!r}, which has none of {', '.join(file_names(architecture))}")
-    return found
-
-
-def _in_folder(architecture: str, folder: Path) -> Path | None:
-    candidates = (folder / name for name in file_names(architecture))
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def download_folder() -> Path:
@@ -91,7 +102,7 @@ def checkout_folder() -> Path | None:
 def cache_folder() -> Path:
     """The folder for downloads that the operating system gives each user, or `NST_NP_CACHE`."""
     if given := os.environ.get("NST_NP_CACHE"):
-        return Path(given).expanduser()
+        return _expanded(given)
     import pooch
 
     return Path(pooch.os_cache("nst_np"))
@@ -99,4 +110,12 @@ def cache_folder() -> Path:
 
 def keras_folder() -> Path:
     """Where Keras keeps the weights it has downloaded."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+    return _expanded(os.environ.get("KERAS_HOME") or "~/.keras") / "models"
+
+
+def _expanded(path: str) -> Path:
+    """A path with the user's home folder in the place of ``~``, if there is one: not every container has."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -7,11 +7,11 @@ and `bias` (out,), float32, not compressed.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from nst_np.errors import WeightsError
+from nst_np.files import replacing
 from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
 from nst_np.weights.hdf5 import read_dataset
 from nst_np.weights.vgg_weights import VGGWeights
@@ -36,15 +36,11 @@ def save_weights(path: str | Path, weights: VGGWeights) -> None:
     WeightsError
         If the file cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _write(temporary, weights)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            _write(temporary, weights)
     except OSError as error:
         raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, weights: VGGWeights) -> None:

@@ -5,9 +5,9 @@ A state dict maps names to arrays, kernels as (out, in, 3, 3). Two families of f
 - torchvision's own training: layers ``features.N``, input RGB, 0–1, normalised by mean and standard deviation;
 - Caffe's original weights, converted: layers ``conv1_1`` or again ``features.N``, input BGR, 0–255 minus the mean.
 
-Nothing in the arrays tells them apart for certain: the kernels of conv1_1 are of the same size in both. So the
-convention is, in this order, what the caller says; what the checksum or name of a published file says; and what the
-names of the layers suggest: ``features.N`` torchvision, ``conv1_1`` Caffe. `VGGWeights.describe` shows the outcome.
+Nothing in the arrays tells them apart for certain, so the convention is, in this order, what the caller says; what
+the checksum or name of a published file says; and what the names of the layers suggest: ``features.N`` torchvision,
+``conv1_1`` Caffe. `VGGWeights.describe` shows the outcome.
 """
 
 from __future__ import annotations
@@ -112,4 +112,4 @@ def _guess_convention(path: Path, checksum: str, keys: Mapping[str, str]) -> str
     for tag, convention in TORCH_TAGS.items():
         if digest.startswith(tag) or tag in path.name:
             return convention
-    return "torchvision" if _NUMBERED.search(keys["conv1_1"]) else "caffe"
+    return "torchvision" if any(_NUMBERED.search(key) for key in keys.values()) else "caffe"

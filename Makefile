@@ -1,0 +1,46 @@
+# make demo, make test: on a bare machine these need make, git and python3 >= 3.10, and build their own .venv.
+
+PYTHON ?= python3
+TESTS ?= tests
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/python scripts/stylize.py examples/content.jpg examples/style.jpg -o demo.png --network wavelet --size 384
+	@echo "The picture is $(CURDIR)/demo.png"
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/evaluation.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What tests and linters need is no part of what a picture needs: a marker for each, newer than setup.py once it is done.
+$(VENV)/installed: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-test: setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" > /dev/null || \
+	    { echo "make: $(PYTHON) is not here: install Python 3.10 or newer, or name one: make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "make: $(PYTHON) is older than Python 3.10: name a newer one, e.g. make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2> /dev/null || \
+	    { echo "make: $(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear $(VENV)

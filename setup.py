@@ -1,0 +1,46 @@
+"""Metadata, dependencies and the command `nst-np`. Settings of the tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+README = ROOT / "README.md"
+
+
+def read_version():
+    """The version as nst_np/version.py has it, read as text: importing the package would need its dependencies."""
+    text = (ROOT / "nst_np" / "version.py").read_text(encoding="utf-8")
+    return re.search(r'^VERSION = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+setup(
+    name="nst_np",
+    version=read_version(),
+    description="Neural style transfer by optimisation in NumPy and CuPy, every derivative by hand",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["nst_np", "nst_np.*"]),
+    python_requires=">=3.10",
+    # The lower bounds are the oldest releases that the test-suite passes with, on Python 3.10.
+    install_requires=[
+        "numpy>=1.23.5",
+        "scipy>=1.11",
+        "pillow>=10.3",
+        "h5py>=3.8",
+        "pooch>=1.7",
+        "requests>=2.30",
+        "threadpoolctl>=3.1",
+        "tqdm>=4.64",
+        "urllib3>=2",  # the first to notice a download that was cut off
+    ],
+    extras_require={
+        "gpu-cuda12": ["cupy-cuda12x>=13"],
+        "gpu-cuda13": ["cupy-cuda13x>=13.6"],
+        "torch-files": ["torch>=2.0"],
+        "test": ["pytest>=7.4", "hypothesis>=6.80", "safetensors>=0.4", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+    },
+    entry_points={"console_scripts": ["nst-np = nst_np.cli:main"]},
+)

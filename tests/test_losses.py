@@ -1,0 +1,222 @@
+"""Every registered loss: derivative, additivity over regions, purity; and the published formulas, letter by letter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst_np import gradcheck, layers, losses
+from nst_np.backend import make_backend
+from nst_np.losses import LOSSES
+
+BACKEND = make_backend("cpu", "float64")
+NAMES = sorted(LOSSES)
+
+
+def example(name, height=6, width=7, channels=5, seed=0):
+    rng = np.random.default_rng(seed)
+    F, T = rng.standard_normal((height, width, channels)) + 0.5, rng.standard_normal((height, width, channels))
+    return LOSSES[name](BACKEND, F, T), F
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (6, 7), (37, 53)])
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient(name, shape):
+    loss, F = example(name, *shape)
+    assert gradcheck.check_scalar(lambda F: losses.value_and_grad(BACKEND, loss, F), F) <= 1e-7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_entry_of_the_gradient(name):
+    loss, F = example(name, 4, 5, 3)
+
+    def as_layer(F):
+        value, gradient = losses.value_and_grad(BACKEND, loss, F)
+        return np.array([value]), lambda dy: dy[0] * gradient
+
+    assert gradcheck.check_jacobian(as_layer, F) <= 1e-7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_taylor_remainder_is_of_second_order(name):
+    loss, F = example(name, 13, 9)
+    slope = gradcheck.taylor_slope(lambda F: losses.value_and_grad(BACKEND, loss, F), F, step=0.1)
+    assert 1.9 <= slope <= 2.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_planted_error_is_caught(name):
+    loss, F = example(name)
+
+    def wrong(F):
+        value, gradient = losses.value_and_grad(BACKEND, loss, F)
+        return value, 1.001 * gradient
+
+    with pytest.raises(gradcheck.GradientError, match=r"analytic .*numeric"):
+        gradcheck.check_scalar(wrong, F)
+    assert gradcheck.taylor_slope(wrong, F, step=1e-3) < 1.9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_left_unmodified_and_non_contiguous_ones_do(name):
+    loss, F = example(name)
+    before = F.copy()
+    value, gradient = losses.value_and_grad(BACKEND, loss, F)
+    np.testing.assert_array_equal(F, before)
+    strided = np.moveaxis(np.moveaxis(F, 2, 0).copy(), 0, 2)
+    value2, gradient2 = losses.value_and_grad(BACKEND, loss, strided)
+    assert value2 == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(gradient2, gradient, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32_in_float32_out(name):
+    F, T = np.random.default_rng(0).standard_normal((2, 6, 7, 5)).astype("f4")
+    backend = make_backend("cpu", "float32")
+    value, gradient = losses.value_and_grad(backend, LOSSES[name](backend, F, T), F)
+    assert isinstance(value, float)
+    assert gradient.dtype == np.float32
+    assert gradient.shape == F.shape
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "TotalVariation" not in name])
+def test_statistics_add_up_over_regions(name):
+    """Two halves of the features, their statistics added, give the loss and gradient of the whole."""
+    rng = np.random.default_rng(0)
+    F, T = rng.standard_normal((2, 10, 7, 4))
+    whole = LOSSES[name](BACKEND, F, T)
+    value, gradient = losses.value_and_grad(BACKEND, whole, F)
+    parts = [slice(0, 3), slice(3, 10)]
+    regions = [restrict(whole, part) for part in parts]
+    statistics = [region.statistic(BACKEND, F[part]) for region, part in zip(regions, parts, strict=True)]
+    total = tuple(a + b for a, b in zip(*statistics, strict=True))
+    value2, d_statistic = whole.value_and_grad(BACKEND, total)
+    gradient2 = [region.pull_back(BACKEND, F[part], d_statistic) for region, part in zip(regions, parts, strict=True)]
+    assert value2 == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(np.concatenate(gradient2), gradient, atol=1e-13)
+
+
+def restrict(loss, rows):
+    from dataclasses import replace
+
+    return replace(loss, P=loss.P[rows]) if hasattr(loss, "P") else loss
+
+
+# --- the published formulas, written out with the paper's own indices -------------------------------------------------
+
+
+def paper_matrices(seed=0, N=4, shape=(3, 5)):
+    """F and P as the paper has them, (N_l, M_l), and as features here, (H, W, N)."""
+    F, P = np.random.default_rng(seed).standard_normal((2, N, shape[0] * shape[1]))
+    return F, P, F.T.reshape(*shape, N), P.T.reshape(*shape, N)
+
+
+def test_content_loss_is_equation_1_and_2():
+    F, P, features, target = paper_matrices()
+    value, gradient = losses.value_and_grad(BACKEND, losses.ContentLoss(target), features)
+    assert value == pytest.approx(0.5 * sum((F[i, j] - P[i, j]) ** 2 for i in range(4) for j in range(15)))
+    np.testing.assert_allclose(gradient.reshape(15, 4).T, F - P)
+
+
+def test_gram_matrix_is_equation_3():
+    F, _, features, _ = paper_matrices()
+    G = losses.gram(BACKEND, features)
+    expected = [[sum(F[i, k] * F[j, k] for k in range(15)) for j in range(4)] for i in range(4)]
+    np.testing.assert_allclose(G, expected)
+
+
+def test_style_loss_is_equation_4_and_6():
+    F, S, features, target = paper_matrices()
+    N, M = F.shape
+    G, A = F @ F.T, S @ S.T
+    loss = losses.StyleLoss(losses.gram_per_position(BACKEND, target))
+    value, gradient = losses.value_and_grad(BACKEND, loss, features)
+    assert value == pytest.approx(((G - A) ** 2).sum() / (4 * N**2 * M**2))
+    np.testing.assert_allclose(gradient.reshape(15, 4).T, (F.T @ (G - A)).T / (N**2 * M**2))
+
+
+def test_loss_gradient_through_the_relu_is_the_papers_case_distinction():
+    """Eqs. 2 and 6 are 0 where F < 0: the unmasked gradient, then the backward pass of the ReLU."""
+    x = np.random.default_rng(0).standard_normal((3, 5, 4))
+    target = np.abs(np.random.default_rng(1).standard_normal((3, 5, 4)))
+    F, backward = layers.relu(np, x)
+    _, content = losses.value_and_grad(BACKEND, losses.ContentLoss(target), F)
+    np.testing.assert_array_equal(backward(content), np.where(x > 0, F - target, 0))
+    loss = losses.StyleLoss(losses.gram_per_position(BACKEND, target))
+    _, style = losses.value_and_grad(BACKEND, loss, F)
+    Ft, At = F.reshape(15, 4), target.reshape(15, 4)
+    published = (Ft @ (Ft.T @ Ft - At.T @ At) / (4**2 * 15**2)).reshape(3, 5, 4)
+    np.testing.assert_allclose(backward(style), np.where(x > 0, published, 0), atol=1e-15)
+
+
+def test_style_of_another_size_is_scaled_by_positions():
+    rng = np.random.default_rng(0)
+    F, S = rng.standard_normal((6, 7, 4)), rng.standard_normal((11, 3, 4))
+    M, M_style, N = 42, 33, 4
+    G = np.einsum("hwi,hwj->ij", F, F)
+    A = np.einsum("hwi,hwj->ij", S, S) * M / M_style
+    loss = losses.StyleLoss(losses.gram_per_position(BACKEND, S))
+    assert losses.value_and_grad(BACKEND, loss, F)[0] == pytest.approx(((G - A) ** 2).sum() / (4 * N**2 * M**2))
+
+
+@pytest.mark.parametrize("kind", [losses.StyleLoss, losses.RelativeStyleLoss])
+def test_a_tiled_style_has_the_same_loss(kind):
+    rng = np.random.default_rng(0)
+    F, S = rng.standard_normal((6, 7, 4)), rng.standard_normal((5, 3, 4))
+    once = losses.value_and_grad(BACKEND, kind(losses.gram_per_position(BACKEND, S)), F)
+    tiled = losses.value_and_grad(BACKEND, kind(losses.gram_per_position(BACKEND, np.tile(S, (2, 2, 1)))), F)
+    assert tiled[0] == pytest.approx(once[0], rel=1e-12)
+
+
+def test_relative_losses_are_shares():
+    rng = np.random.default_rng(0)
+    P = rng.standard_normal((6, 7, 4)) + 3
+    A = losses.gram_per_position(BACKEND, P)
+    black, mean = np.zeros_like(P), np.broadcast_to(P.mean((0, 1)), P.shape)
+    relative = losses.RelativeContentLoss(P, losses.variation(BACKEND, P), center=False)
+    assert losses.value_and_grad(BACKEND, losses.RelativeStyleLoss(A), black)[0] == pytest.approx(1)
+    assert losses.value_and_grad(BACKEND, losses.RelativeStyleLoss(A), P)[0] == pytest.approx(0, abs=1e-25)
+    assert losses.value_and_grad(BACKEND, relative, mean)[0] == pytest.approx(1)
+    assert losses.value_and_grad(BACKEND, relative, P)[0] == 0
+
+
+def test_centred_content_loss_does_not_see_a_shift_of_channels():
+    rng = np.random.default_rng(0)
+    P, F = rng.standard_normal((2, 6, 7, 4))
+    loss = losses.RelativeContentLoss(P, losses.variation(BACKEND, P), center=True)
+    value, gradient = losses.value_and_grad(BACKEND, loss, F)
+    shifted, gradient2 = losses.value_and_grad(BACKEND, loss, F + [1, -2, 3, 0.5])
+    assert shifted == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(gradient2, gradient, atol=1e-14)
+    np.testing.assert_allclose(gradient.sum((0, 1)), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("target", [0.0, 4.0])
+def test_relative_losses_of_a_featureless_target_are_finite(target):
+    F = np.random.default_rng(0).standard_normal((6, 7, 4))
+    P = np.full_like(F, target)
+    for loss in (losses.RelativeContentLoss(P, losses.variation(BACKEND, P), True),
+                 losses.RelativeStyleLoss(losses.gram_per_position(BACKEND, P))):
+        value, gradient = losses.value_and_grad(BACKEND, loss, F)
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
+
+
+def test_total_variation_counts_every_neighbour_once():
+    x = np.arange(6.0).reshape(2, 3, 1)
+    assert losses.value_and_grad(BACKEND, losses.TotalVariation(), x)[0] == 3 * 9 + 4 * 1
+    assert losses.value_and_grad(BACKEND, losses.RelativeTotalVariation(), x)[0] == pytest.approx(31 / 7 / 255**2)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(height=st.integers(1, 9), width=st.integers(1, 9), channels=st.integers(1, 8), seed=st.integers(0, 99))
+def test_gram_is_symmetric_positive_and_blind_to_positions(height, width, channels, seed):
+    rng = np.random.default_rng(seed)
+    F = rng.standard_normal((height, width, channels))
+    G = losses.gram(BACKEND, F)
+    np.testing.assert_array_equal(G, G.T)
+    assert np.linalg.eigvalsh(G).min() >= -1e-12 * max(1, np.abs(G).max())
+    shuffled = rng.permutation(F.reshape(-1, channels)).reshape(F.shape)
+    np.testing.assert_allclose(losses.gram(BACKEND, shuffled), G, atol=1e-12 * max(1, np.abs(G).max()))

@@ -1,0 +1,332 @@
+"""Both networks from pixels to taps and back: shapes, names, gradients, sizes, devices."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+from nst_np import gradcheck, layers
+from nst_np.backend import Backend, make_backend
+from nst_np.engine import make_engine, readable_engine
+from nst_np.errors import DeviceError, InputError
+from nst_np.objective import Objective
+from nst_np.vgg import VGG
+from nst_np.wavelet import WaveletNetwork, bank_factors, opponent_matrix, scales_of
+from nst_np.weights import random_weights
+from tests.strict import StrictModule
+
+VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
+WAVELET_TAPS = ["scale1", "scale3"]
+
+
+@cache
+def weights(architecture="vgg19"):
+    return random_weights(architecture, 0)
+
+
+def network(name, dtype="float64", pooling="average", backend=None):
+    backend = backend or make_backend("cpu", dtype)
+    return WaveletNetwork(backend) if name == "wavelet" else VGG(weights(name), backend, pooling=pooling)
+
+
+def image(height, width, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
+
+
+CASES = [("vgg19", "average", VGG_TAPS), ("vgg19", "max", VGG_TAPS), ("wavelet", "average", WAVELET_TAPS)]
+
+
+def scalar(net, taps, shape):
+    """A smooth function of all taps at once, with its gradient by the pixels."""
+    features, _ = net.forward(image(*shape), taps)
+    rng = np.random.default_rng(1)
+    w = {tap: rng.standard_normal(F.shape) / np.sqrt(F.size) for tap, F in features.items()}
+
+    def value_and_grad(x):
+        features, backward = net.forward(x, taps)
+        return sum((w[tap] * F).sum() for tap, F in features.items()), backward(w)
+
+    return value_and_grad
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (37, 53), (22, 61)])
+@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+def test_gradient_by_the_pixels(name, pooling, taps, shape):
+    # Features are piecewise linear in the pixels. At the default step of 1e-3, spread over all pixels, none of these
+    # images has a feature that crosses a kink; at 1e-2 some do, and the error is 1e-4.
+    f = scalar(network(name, pooling=pooling), taps, shape)
+    assert gradcheck.check_scalar(f, image(*shape)) <= 1e-7
+
+
+@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+def test_planted_error_in_one_tap_is_caught(name, pooling, taps):
+    net = network(name, pooling=pooling)
+    f = scalar(net, taps, (20, 23))
+
+    def wrong(x):
+        value, gradient = f(x)
+        _, backward = net.forward(x, [taps[0]])
+        one_tap = backward({taps[0]: np.ones_like(net.features(x, [taps[0]])[taps[0]])})
+        one_tap *= np.linalg.norm(gradient) / np.linalg.norm(one_tap)
+        return value, gradient + 0.001 * one_tap
+
+    with pytest.raises(gradcheck.GradientError):
+        gradcheck.check_scalar(wrong, image(20, 23))
+
+
+@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+def test_gradients_of_several_taps_add_up(name, pooling, taps):
+    net, x = network(name, pooling=pooling), image(24, 31)
+    features, backward = net.forward(x, taps)
+    cotangents = {tap: np.cos(F) for tap, F in features.items()}
+    together = backward(cotangents)
+    apart = sum(net.forward(x, [tap])[1]({tap: cotangents[tap]}) for tap in taps)
+    np.testing.assert_allclose(together, apart, atol=1e-12 * np.abs(apart).max())
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 31), (37, 53), (16, 101)])
+def test_vgg_shapes(shape):
+    names = [name for name in network("vgg16").layers if name != "pool5"]
+    features = network("vgg16").features(image(*shape), names)
+    assert list(features) == names
+    for name, F in features.items():
+        block = int(name[4])
+        halvings = block if name.startswith("pool") else block - 1
+        assert F.shape == (shape[0] >> halvings, shape[1] >> halvings, (64, 128, 256, 512, 512)[block - 1])
+
+
+def test_layer_names():
+    assert network("vgg16").layers[-6:] == ("relu5_1", "conv5_2", "relu5_2", "conv5_3", "relu5_3", "pool5")
+    assert network("vgg19").layers[:6] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1")
+    assert len(network("vgg16").layers) == 2 * 13 + 5
+    assert len(network("vgg19").layers) == 2 * 16 + 5
+
+
+def test_forward_stops_at_the_deepest_tap():
+    net = network("vgg19")
+    used = []
+    net._chain = [(name, _recorded(used, name, layer)) for name, layer in net._chain]
+    net.features(image(16, 16), ["relu1_1", "conv2_1"])
+    assert used == ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1"]
+
+
+def _recorded(used, name, layer):
+    def record(xp, x):
+        used.append(name)
+        return layer(xp, x)
+
+    return record
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_what_the_forward_pass_kept_is_dropped_on_the_way_back(name):
+    import gc
+    import weakref
+
+    net = network(name)
+    tap = "relu2_1" if name == "vgg19" else "scale2"
+    features, backward = net.forward(image(32, 32), [tap])
+    kept = [weakref.ref(o) for o in gc.get_objects() if isinstance(o, layers.Bits)]
+    backward({tap: np.ones_like(features[tap])})
+    gc.collect()
+    assert not [r for r in kept if r() is not None]
+
+
+def test_vgg_preprocesses_as_its_weights_demand():
+    w = weights()
+    x = image(16, 16)
+    plain = network("vgg19").features(x, ["conv1_1"])["conv1_1"]
+    swapped = dataclasses.replace(
+        w, color_order="BGR", mean=w.mean[::-1],
+        kernels={**w.kernels, "conv1_1": w.kernels["conv1_1"][:, :, ::-1]})
+    bgr = VGG(swapped, make_backend("cpu", "float64")).features(x, ["conv1_1"])["conv1_1"]
+    np.testing.assert_allclose(bgr, plain, atol=1e-9)
+    scaled = dataclasses.replace(
+        w, scale=(1 / 255,) * 3, kernels={**w.kernels, "conv1_1": w.kernels["conv1_1"] * np.float32(256)})
+    other = VGG(scaled, make_backend("cpu", "float64")).features(x, ["conv1_1"])["conv1_1"]
+    np.testing.assert_allclose(other, plain * 256 / 255, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "tap", "message"), [
+    ("vgg16", "conv5_4", "vgg16 has no layer 'conv5_4'; valid: conv1_1, relu1_1, .*pool5"),
+    ("vgg19", "scale1", "vgg19 has no layer 'scale1'; valid: conv1_1"),
+    ("wavelet", "relu1_1", "wavelet has no layer 'relu1_1'; valid: scale1, scale2"),
+])
+def test_unknown_taps_are_refused(name, tap, message):
+    with pytest.raises(InputError, match=message):
+        network(name).features(image(64, 64), [tap])
+
+
+@pytest.mark.parametrize(("name", "shape", "tap", "message"), [
+    ("vgg19", (9, 12), "conv5_1", "image is 12×9; conv5_1 needs at least 16×16"),
+    ("vgg19", (15, 99), "conv1_1", "image is 99×15; conv1_1 needs at least 16×16"),
+    ("vgg19", (31, 99), "pool5", "image is 99×31; pool5 needs at least 32×32"),
+    ("wavelet", (4, 99), "scale1", "image is 99×4; scale1 needs at least 5×5"),
+    ("wavelet", (39, 99), "scale4", "image is 99×39; scale4 needs at least 40×40"),
+])
+def test_small_images_are_refused(name, shape, tap, message):
+    with pytest.raises(InputError, match=message):
+        network(name).features(image(*shape), [tap])
+
+
+@pytest.mark.parametrize("bad", [np.zeros((20, 20)), np.zeros((20, 20, 4)), [[1, 2, 3]], None])
+def test_other_shapes_are_refused(bad):
+    with pytest.raises(InputError, match="must be an array of shape"):
+        network("wavelet").features(bad, ["scale1"])
+
+
+def test_a_gradient_for_a_layer_that_was_not_tapped_is_refused():
+    features, backward = network("wavelet").forward(image(32, 32), ["scale1"])
+    with pytest.raises(InputError, match="'scale2'"):
+        backward({"scale2": features["scale1"]})
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_no_gradient_is_zero(name):
+    tap = "relu1_1" if name == "vgg19" else "scale2"
+    _, backward = network(name).forward(image(20, 24), [tap])
+    dx = backward({})
+    assert dx.shape == (20, 24, 3)
+    assert not dx.any()
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_dtype_of_the_network_is_that_of_all_it_returns(name):
+    for dtype in ("float32", "float64"):
+        net = network(name, dtype)
+        tap = "relu2_1" if name == "vgg19" else "scale2"
+        for x in (image(20, 24), image(20, 24).astype(np.uint8)):
+            features, backward = net.forward(x, [tap])
+            assert features[tap].dtype == dtype
+            assert backward({tap: features[tap]}).dtype == dtype
+
+
+# --- the wavelet bank -------------------------------------------------------------------------------------------------
+
+
+def bank_filters():
+    rows, columns, mix = bank_factors()
+    return np.einsum("bj,bi,bq->qji", columns, rows, mix)
+
+
+def test_wavelets_are_gabor_filters_without_response_to_a_constant():
+    filters = bank_filters()
+    y, x = np.mgrid[-4:5, -4:5]
+    for band, (frequency, sigma) in enumerate([(0.6 * np.pi, 9 / 7), (0.3 * np.pi, 2.0)]):
+        g = np.exp(-(x**2 + y**2) / (2 * sigma**2))
+        for o in range(8):
+            angle = np.pi * o / 8
+            psi = g * np.exp(1j * frequency * (x * np.cos(angle) + y * np.sin(angle)))
+            psi -= g * psi.sum() / g.sum()
+            psi /= np.sqrt((np.abs(psi) ** 2).sum() / 2)
+            np.testing.assert_allclose(filters[8 * band + o], psi, atol=1e-13)
+    np.testing.assert_allclose(filters[:16].sum(axis=(1, 2)), 0, atol=1e-13)
+    assert filters[16].sum() == pytest.approx(3)
+    assert not filters[16].imag.any()
+
+
+def test_opponent_colours():
+    matrix = opponent_matrix()
+    np.testing.assert_allclose(np.linalg.norm(matrix, axis=0), [1, 1.5, 1.5])
+    np.testing.assert_allclose([1, 1, 1] @ matrix, [np.sqrt(3), 0, 0], atol=1e-15)
+
+
+def test_a_grating_excites_the_wavelet_of_its_orientation_and_frequency():
+    x = np.arange(64) * 0.3 * np.pi
+    grating = 118 + 60 * np.cos(x)[None, :, None] * np.ones((64, 1, 3))
+    F = network("wavelet").features(grating, ["scale1"])["scale1"].reshape(64, 64, 3, 66)
+    energy = F[20:44, 20:44, 0].mean((0, 1))
+    real = energy[:16] + energy[33:49]
+    assert real.argmax() == 8  # band 2, orientation 0
+
+
+@pytest.mark.parametrize(("shape", "scales"), [((288, 288), 5), ((511, 400), 5), ((576, 400), 6), ((64, 64), 3),
+                                                ((16, 16), 2), ((5, 999), 1), ((512, 40), 4)])
+def test_number_of_scales(shape, scales):
+    assert scales_of(*shape) == scales
+    net = network("wavelet")
+    content, style = net.default_layers(shape)
+    assert len(style) == scales
+    assert sum(style.values()) == pytest.approx(1)
+    assert set(content) <= set(style)
+    assert net.minimum_size(style) <= min(shape)
+
+
+def test_default_layers_suit_the_smaller_of_two_images():
+    content, style = network("wavelet").default_layers((600, 600), (100, 70))
+    assert len(style) == scales_of(100, 70)
+    assert set(content) <= set(style)
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+
+
+def strict_backend(fast):
+    xp = StrictModule()
+    return Backend(xp, "gpu:0", np.dtype("float32"), make_engine(xp, 2) if fast else readable_engine())
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(("name", "pooling"), [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")])
+@pytest.mark.parametrize("normalization", ["published", "relative"])
+def test_nothing_mixes_host_and_device_arrays(name, pooling, normalization, fast):
+    """The whole objective on an array module that refuses NumPy arrays gives what it gives on NumPy."""
+    kinds = {"vgg19": ({"relu2_2": 1.0}, {"relu1_1": 0.5, "conv2_1": 0.5}),
+             "wavelet": ({"scale2": 1.0}, {"scale1": 0.5, "scale2": 0.5})}
+    content_layers, style_layers = kinds[name]
+    evaluations = []
+    for backend in (strict_backend(fast), make_backend("cpu", "float32")):
+        objective = Objective(
+            network(name, pooling=pooling, backend=backend), content=image(20, 23, 1), style=image(25, 21, 2),
+            content_layers=content_layers, style_layers=style_layers, tv_weight=0.1, normalization=normalization,
+            center_content=True)
+        evaluation = objective.evaluate(image(20, 23, 3))
+        evaluations.append((evaluation.terms, backend.to_host(evaluation.gradient)))
+    (terms, gradient), (terms2, gradient2) = evaluations
+    assert gradient.dtype == np.float32
+    assert terms == pytest.approx(terms2, rel=1e-5)
+    np.testing.assert_allclose(gradient, gradient2, atol=1e-5 * np.abs(gradient2).max())
+
+
+def test_the_strict_module_does_refuse():
+    xp = StrictModule()
+    device = xp.asarray([1.0, 2.0])
+    for mix in (lambda: device + np.ones(2), lambda: np.ones(2) + device, lambda: device * np.float64(2),
+                lambda: np.asarray(device), lambda: xp.maximum(device, np.ones(2)), lambda: xp.asarray(1.0).nonsense):
+        with pytest.raises((TypeError, AttributeError)):
+            mix()
+    assert float((device * 2).sum()) == 6
+
+
+gpu = pytest.mark.skipif(make_backend("auto").device == "cpu", reason="no GPU that CuPy can use")
+
+
+@gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "pooling"), [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")])
+def test_gpu_is_the_cpu(name, pooling, dtype):
+    results = []
+    for device in ("gpu", "cpu"):
+        backend = make_backend(device, dtype)
+        objective = Objective(network(name, pooling=pooling, backend=backend), content=image(37, 53, 1),
+                              style=image(41, 38, 2), tv_weight=0.1, normalization="relative", center_content=True)
+        evaluation = objective.evaluate(image(37, 53, 3))
+        results.append((evaluation.terms, backend.to_host(evaluation.gradient)))
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    assert results[0][0] == pytest.approx(results[1][0], rel=tolerance)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=tolerance * np.abs(results[1][1]).max())
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu:x", "cpu:0", "", "gpu:-1"])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(DeviceError, match="device must be"):
+        make_backend(device)
+
+
+@pytest.mark.skipif(make_backend("auto").device != "cpu", reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(DeviceError, match="gpu:0"):
+        make_backend("gpu")

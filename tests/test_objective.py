@@ -1,0 +1,144 @@
+"""The weighted sum: its derivative, where weights go, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nst_np import gradcheck, load_network
+from nst_np.errors import InputError
+from nst_np.objective import Objective
+
+NORMALIZATIONS = ("published", "relative")
+LAYERS = {
+    "vgg19": {"content_layers": {"relu2_2": 1.0, "conv3_1": 0.5}, "style_layers": {"relu1_1": 0.3, "relu2_1": 0.7}},
+    "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.3, "scale3": 0.7}},
+}
+
+
+def image(height, width, seed):
+    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {
+        "vgg19": load_network(architecture="vgg19", weights="random:0", device="cpu", dtype="float64"),
+        "wavelet": load_network(architecture="wavelet", device="cpu", dtype="float64"),
+    }
+
+
+def objective(network, normalization="published", **changes):
+    arguments = {"content": image(37, 53, 1), "style": image(41, 38, 2), "content_weight": 1.0, "style_weight": 1e3,
+                 "tv_weight": 0.1, **LAYERS[network.name]}
+    return Objective(network, normalization=normalization, **{**arguments, **changes})
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_gradient(networks, name, normalization):
+    f = objective(networks[name], normalization, center_content=True).value_and_grad
+    assert gradcheck.check_scalar(f, image(37, 53, 3), step=2e-3) <= 1e-6
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_taylor_remainder_is_of_second_order(networks, name, normalization):
+    f = objective(networks[name], normalization).value_and_grad
+    assert 1.9 <= gradcheck.taylor_slope(f, image(37, 53, 3), step=0.03) <= 2.1
+
+
+@pytest.mark.parametrize("group", ["content", "style", "tv"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_planted_error_in_one_term_is_caught(networks, normalization, group):
+    """0.1 % of one term's gradient, with the other two switched off so that they cannot hide it."""
+    only = {f"{name}_weight": 1.0 if name == group else 0.0 for name in ("content", "style", "tv")}
+    f = objective(networks["wavelet"], normalization, **only).value_and_grad
+    x = image(37, 53, 3)
+    assert gradcheck.check_scalar(f, x, step=2e-3, tolerance=1e-6) <= 1e-6
+    with pytest.raises(gradcheck.GradientError):
+        gradcheck.check_scalar(lambda x: (f(x)[0], 1.001 * f(x)[1]), x, step=2e-3, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_terms_add_up_to_the_total(networks, name, normalization):
+    evaluation = objective(networks[name], normalization).evaluate(image(37, 53, 3))
+    terms, layers = evaluation.terms, LAYERS[name]
+    assert terms["total"] == evaluation.value
+    assert terms["total"] == pytest.approx(terms["content"] + 1e3 * terms["style"] + 0.1 * terms["tv"], rel=1e-12)
+    for group, weights in (("content", layers["content_layers"]), ("style", layers["style_layers"])):
+        assert terms[group] == pytest.approx(sum(w * terms[f"{group} {layer}"] for layer, w in weights.items()))
+
+
+def test_weights_scale_the_gradient(networks):
+    network, x = networks["wavelet"], image(37, 53, 3)
+    parts = [objective(network, **{f"{group}_weight": 1.0 if group == only else 0.0 for group in
+                                   ("content", "style", "tv")}).evaluate(x) for only in ("content", "style", "tv")]
+    whole = objective(network, content_weight=2.0, style_weight=30.0, tv_weight=0.5).evaluate(x)
+    expected = 2 * parts[0].gradient + 30 * parts[1].gradient + 0.5 * parts[2].gradient
+    np.testing.assert_allclose(whole.gradient, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+
+
+def test_content_and_style_of_the_same_image_are_zero_there(networks):
+    x = image(37, 53, 1)
+    for network in networks.values():
+        terms = objective(network, style=x).evaluate(x).terms
+        assert terms["content"] == 0
+        assert terms["style"] == pytest.approx(0, abs=1e-12)
+
+
+def test_default_normalization_is_the_published_formula(networks):
+    network, P, x = networks["vgg19"], image(20, 23, 1), image(20, 23, 3)
+    value, _ = Objective(network, content=P, content_layers={"relu2_2": 1.0}).value_and_grad(x)
+    F, T = (network.features(i, ["relu2_2"])["relu2_2"] for i in (x, P))
+    assert value == pytest.approx(0.5 * ((F - T) ** 2).sum(), rel=1e-12)
+
+
+def test_relative_losses_hardly_depend_on_the_size(networks):
+    from nst_np.images import resize_image
+
+    network = networks["wavelet"]
+    big = [resize_image(image(12, 16, seed), 96, 128) for seed in (1, 2, 3)]
+    small = [resize_image(i, 48, 64) for i in big]
+    values = []
+    for content, style, x in (big, small):
+        layers = {"scale2" if content is big[0] else "scale1": 1.0}
+        o = Objective(network, content=content, style=style, content_layers=layers, style_layers=layers,
+                      normalization="relative")
+        values.append(o.evaluate(x).terms)
+    assert values[0]["content"] == pytest.approx(values[1]["content"], rel=0.1)
+    assert values[0]["style"] == pytest.approx(values[1]["style"], rel=0.1)
+
+
+def test_a_tiled_style_has_nearly_the_same_loss(networks):
+    """Only the border of the image tells a 2×2 tiling of the style from the style."""
+    style = image(64, 64, 2) * 0.25
+    for network in networks.values():
+        losses = [objective(network, style=s, content_weight=0.0, tv_weight=0.0).evaluate(image(37, 53, 3)).value
+                  for s in (style, np.tile(style, (2, 2, 1)))]
+        assert losses[1] == pytest.approx(losses[0], rel=0.15)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"content": None, "style": None, "tv_weight": 0.0}, "needs a content image, a style image or a total variation"),
+    ({"normalization": "absolute"}, "normalization must be 'published' or 'relative', not 'absolute'"),
+    ({"content_layers": {"relu2_9": 1.0}}, "vgg19 has no layer 'relu2_9'; valid: conv1_1"),
+    ({"style": np.zeros((9, 12, 3))}, "style image is 12×9; relu2_1 needs at least 16×16"),
+    ({"content": np.zeros((9, 12, 3))}, "content image is 12×9; conv3_1 needs at least 16×16"),
+])
+def test_what_is_refused(networks, changes, message):
+    with pytest.raises(InputError, match=message):
+        objective(networks["vgg19"], **{"normalization": "published", **changes})
+
+
+def test_an_image_of_another_size_is_refused(networks):
+    with pytest.raises(InputError, match="image is 50×40; the content image's size is expected, 53×37"):
+        objective(networks["wavelet"]).evaluate(image(40, 50, 0))
+
+
+def test_the_image_is_left_unmodified(networks):
+    x = image(37, 53, 3)
+    before = x.copy()
+    objective(networks["wavelet"]).evaluate(x)
+    np.testing.assert_array_equal(x, before)

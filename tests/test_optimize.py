@@ -1,0 +1,169 @@
+"""The optimisers on functions with known minima, and on the troubles they are known for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.optimize import rosen, rosen_der
+
+from nst_np.errors import InputError, NumericalError
+from nst_np.optimize import METHODS, minimize
+
+
+def rosenbrock(scale=1.0):
+    return lambda x: (scale * rosen(x), scale * rosen_der(x))
+
+
+def quadratic(x):
+    curvature = np.linspace(1, 10, x.size)
+    return float(0.5 * (curvature * (x - 3) ** 2).sum()), curvature * (x - 3)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_lbfgs_solves_rosenbrock_at_any_scale(scale):
+    result = minimize(rosenbrock(scale), np.full(10, -1.5), iterations=200, learning_rate=0.1)
+    np.testing.assert_allclose(result.x, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_solves_a_quadratic(method):
+    rates = {"adam": 0.1, "rmsprop": 0.01, "momentum": 0.1, "lbfgs": 1.0}
+    result = minimize(quadratic, np.zeros(20), method=method, iterations=600, learning_rate=rates[method])
+    np.testing.assert_allclose(result.x, 3, atol=0.05)
+    assert result.value == quadratic(result.x)[0]
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("scale", [1e-10, 1e10])
+def test_steps_do_not_depend_on_the_scale_of_the_function(method, scale):
+    x = [minimize(lambda x, s=s: (s * quadratic(x)[0], s * quadratic(x)[1]), np.zeros(20), method=method,
+                  iterations=5, learning_rate=0.1).x for s in (1.0, scale)]
+    np.testing.assert_allclose(x[1], x[0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_learning_rate_is_the_size_of_the_first_step(method):
+    seen = []
+    minimize(lambda x: (1e6 * float(x.sum()), np.full_like(x, 1e6)), np.zeros(50), method=method, iterations=1,
+             learning_rate=2.0, callback=lambda iterate: seen.append(iterate.x.copy()))
+    moved = np.sqrt(np.mean(seen[0] ** 2))
+    assert moved >= 1.99 if method == "lbfgs" else moved == pytest.approx(2.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_bounds_hold_at_every_evaluation(method):
+    seen = []
+
+    def function(x):
+        seen.append(x.copy())
+        return quadratic(x)
+
+    result = minimize(function, np.full(20, 5.0), method=method, iterations=60, learning_rate=0.2, bounds=(0.0, 2.0))
+    assert min(x.min() for x in seen) >= -1e-12
+    assert max(x.max() for x in seen) <= 2 + 1e-12
+    np.testing.assert_allclose(result.x, 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_result_counts_and_callbacks(method):
+    iterates, calls = [], []
+
+    def function(x):
+        calls.append(x)
+        return quadratic(x)
+
+    result = minimize(function, np.zeros(4), method=method, iterations=7, learning_rate=0.1,
+                      callback=lambda iterate: iterates.append((iterate.iteration, iterate.value, iterate.x.copy())))
+    assert [i for i, _, _ in iterates] == [1, 2, 3, 4, 5, 6, 7]
+    assert (result.nit, result.nfev, result.status) == (7, len(calls), "budget")
+    assert result.message == "all 7 iterations used"
+    for _, value, x in iterates:
+        assert value == pytest.approx(quadratic(x)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_callback_can_stop(method):
+    result = minimize(quadratic, np.zeros(4), method=method, iterations=50, learning_rate=0.01,
+                      callback=lambda iterate: iterate.iteration == 3)
+    assert (result.nit, result.status) == (3, "stopped")
+    assert "after iteration 3" in result.message
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_nan_stops_at_once(method, bad):
+    calls = []
+
+    def function(x):
+        value, gradient = quadratic(x)
+        calls.append(x)
+        if len(calls) == 4:
+            value, gradient = (np.nan, gradient) if bad == "loss" else (value, np.where(gradient < 0, np.inf, gradient))
+        return value, gradient
+
+    with pytest.raises(NumericalError, match=f"the {bad} is (nan|inf) at evaluation 4"):
+        minimize(function, np.zeros(4), method=method, iterations=50, learning_rate=0.01)
+    assert len(calls) == 4
+
+
+def test_the_best_point_is_kept():
+    result = minimize(quadratic, np.full(4, 3.1), method="momentum", iterations=30, learning_rate=1.0)
+    assert result.value <= quadratic(np.full(4, 3.1))[0]
+
+
+def test_only_the_budget_stops_lbfgs():
+    """A loss in float32 with a huge constant part: plain L-BFGS-B gives up on it after a few iterations."""
+
+    def noisy(x):
+        value, gradient = quadratic(x)
+        return float(np.float32(value + 1e4)), gradient.astype(np.float32).astype(np.float64)
+
+    result = minimize(noisy, np.zeros(500), iterations=15)
+    assert result.nit == 15 or result.status == "converged"
+    assert quadratic(result.x)[0] < 1e-2 * quadratic(np.zeros(500))[0]
+
+
+def test_a_failed_line_search_starts_again_with_a_clean_memory():
+    """One evaluation lies, upwards, in the middle of a run; the line search fails, and the run recovers."""
+    calls = []
+
+    def function(x):
+        calls.append(x)
+        value, gradient = rosen(x), rosen_der(x)
+        return (value + 1e6 if 30 <= len(calls) < 55 else value), gradient
+
+    result = minimize(function, np.full(10, -1.5), iterations=300, learning_rate=0.1)
+    np.testing.assert_allclose(result.x, 1, atol=1e-4)
+
+
+def test_a_minimum_is_recognised():
+    result = minimize(quadratic, np.full(4, 3.0), iterations=50)
+    assert (result.status, result.nit) == ("converged", 0)
+    assert "gradient is zero" in result.message
+    result = minimize(quadratic, np.zeros(4), iterations=500)
+    assert result.status == "converged"
+    assert "no further decrease" in result.message
+
+
+def test_x0_is_left_unmodified():
+    x0 = np.zeros(4)
+    for method in METHODS:
+        minimize(quadratic, x0, method=method, iterations=3)
+    assert not x0.any()
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(InputError, match="optimizer must be one of lbfgs, adam, rmsprop, momentum, not 'sgd'"):
+        minimize(quadratic, np.zeros(4), method="sgd", iterations=1)
+
+
+def test_rosenbrock_needs_no_image_and_no_network():
+    code = (
+        "import sys, numpy as np; from scipy.optimize import rosen, rosen_der; from nst_np.optimize import minimize;"
+        "assert minimize(lambda x: (rosen(x), rosen_der(x)), np.zeros(4), iterations=99, learning_rate=.1).value < 1e-9;"
+        "assert not {'PIL', 'nst_np.network', 'nst_np.images', 'nst_np.backend'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
