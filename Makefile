@@ -28,15 +28,15 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What tests and linters need is no part of what a picture needs: a marker for each, newer than setup.py once it is done.
-$(VENV)/installed: setup.py | $(BIN)/python
+$(VENV)/installed: setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/installed-test: setup.py | $(BIN)/python
+$(VENV)/installed-test: setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/installed
 
-$(BIN)/python:
+$(BIN)/pip:
 	@command -v "$(PYTHON)" > /dev/null || \
 	    { echo "make: $(PYTHON) is not here: install Python 3.10 or newer, or name one: make PYTHON=..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import csv
+import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from nst_np import images
-from nst_np.errors import InputError
+from nst_np.errors import ImageError, InputError
 from nst_np.files import check_can_write, replacing
 from nst_np.stylize import Step
 
 
-class Progress:
-    """Loss and time left: a bar (tqdm) on a terminal, a line at every tenth of the run in a pipe or a file."""
+class Stream(Protocol):
+    """What progress is written to: a text file, or what looks like one."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def write(self, text: str, /) -> Any:
+        """Write text, or keep it until `flush`."""
+
+    def flush(self) -> Any:
+        """Let what was written be seen."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal, on which a line can be written again."""
+
+
+class Progress:
+    """Loss and time left: a bar (tqdm) on a terminal, a line at every tenth of the run in a pipe or a file.
+
+    Called with every `Step`.
+    """
+
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._bar: Any = None
         self._tenth = 0
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Step) -> None:  # noqa: D102
         if self._stream.isatty():
             self._update_bar(step)
         elif step.iteration * 10 // step.iterations > self._tenth:
@@ -37,6 +55,7 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(total=step.iterations, file=self._stream, unit="it", dynamic_ncols=True)
+            self._bar.start_t = time.time() - step.seconds  # the first iteration took time, too
         self._bar.set_postfix_str(f"loss {step.terms['total']:.4g}", refresh=False)
         self._bar.update(step.iteration - self._bar.n)
 
@@ -47,18 +66,37 @@ class Progress:
 
 
 class Frames:
-    """Write every n-th image beside the output: ``out.png`` has frames ``out-00010.png``, ``out-00020.png``, …"""
+    """Write every n-th image beside the output: ``out.png`` has frames ``out-00010.png``, ``out-00020.png``, …
+
+    Called with every `Step`. A frame that cannot be written (a full disk) is the last one that is tried, and no reason
+    to lose the run.
+
+    Attributes
+    ----------
+    error : why frames are missing, or None.
+    """
 
     def __init__(self, output: str | Path, every: int, quality: int) -> None:
         self._output, self._every, self._quality = Path(output), every, quality
+        self.error: ImageError | None = None
 
-    def __call__(self, step: Step) -> None:
-        if step.iteration % self._every == 0:
+    def __call__(self, step: Step) -> None:  # noqa: D102
+        if step.iteration % self._every or self.error is not None:
+            return
+        try:
             images.save_image(self.path(step.iteration), step.image, quality=self._quality)
+        except ImageError as error:
+            self.error = error
 
     def path(self, iteration: int) -> Path:
         """The file of an iteration's frame."""
         return self._output.with_name(f"{self._output.stem}-{iteration:05d}{self._output.suffix}")
+
+    def owns(self, path: str | Path) -> bool:
+        """Whether a frame may be written to `path`."""
+        file, output = Path(path).resolve(), self._output
+        pattern = rf"{re.escape(output.stem)}-\d{{5,}}{re.escape(output.suffix)}"
+        return file.parent == output.parent.resolve() and re.fullmatch(pattern, file.name) is not None
 
 
 def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None:
@@ -75,7 +113,7 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(history)
-    except OSError as error:
+    except _WRITE_ERRORS as error:
         raise _unwritable(path, error) from error
 
 
@@ -83,9 +121,13 @@ def check_history(path: str | Path) -> None:
     """Raise the `InputError` of `write_history` before a long run rather than after it."""
     try:
         check_can_write(path)
-    except OSError as error:
+    except _WRITE_ERRORS as error:
         raise _unwritable(path, error) from error
 
 
-def _unwritable(path: str | Path, error: OSError) -> InputError:
-    return InputError(f"history file {str(path)!r} cannot be written: {error.strerror or error}")
+_WRITE_ERRORS = (OSError, RuntimeError, ValueError)  # the last two: a loop of links, a null character
+
+
+def _unwritable(path: str | Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"history file {str(path)!r} cannot be written: {reason}")

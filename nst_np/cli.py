@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from nst_np.config import (
     Config,
@@ -20,7 +25,7 @@ from nst_np.config import (
     read_config,
     replace,
 )
-from nst_np.errors import ImageError, InputError, NSTError, NumericalError
+from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.version import VERSION
 
 if TYPE_CHECKING:
@@ -29,13 +34,25 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 POSITIONAL = ("content", "style")
+MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are those of nst_np, and whose images may stand before and after options."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+        raise InputError(message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        _print(message)  # help and version
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The parsed arguments; after ``--``, all are files, whatever they begin with."""
+        if "--" in arguments:
+            end = arguments.index("--")
+            files = [f".{os.sep}{file}" if file.startswith("-") else file for file in arguments[end + 1 :]]
+            arguments = [*arguments[:end], *files]
+        return self.parse_intermixed_args(arguments)
 
 
 # --- nst-np, scripts/stylize.py ---------------------------------------------------------------------------------------
@@ -43,7 +60,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`nst-np`: stylise a photograph. Returns the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    return _guarded(_stylize_parser(), _stylize, arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _stylize_parser()
+    return _guarded(parser, arguments, lambda options: _stylize(options, shlex.join([parser.prog, *arguments])))
 
 
 def _stylize_parser() -> _Parser:
@@ -84,7 +103,8 @@ def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:
     rules, name = field.metadata, field.name
     text = rules["help"].replace("%", "%%")
     if name in POSITIONAL:
-        group.add_argument(name, nargs="?", default=argparse.SUPPRESS, metavar=name.upper(), help=text)
+        group.add_argument(name, nargs="?", type=_converter(name), default=argparse.SUPPRESS, metavar=name.upper(),
+                           help=text)
         return
     if field.default is not None:
         text += f" (default: {format_option(field.default)})"
@@ -108,98 +128,129 @@ def _converter(name: str) -> Callable[[str], Any]:
     return convert
 
 
-def _stylize(options: argparse.Namespace) -> int:
+def _stylize(options: argparse.Namespace, command: str) -> int:
     settings = vars(options)
     quiet, config_file = settings.pop("quiet"), settings.pop("config")
     picture = settings.pop("show_settings")
     if picture is not None:
         from nst_np.images import read_settings
 
-        sys.stdout.write(read_settings(picture))
+        _print(read_settings(picture), encoding="utf-8")  # a config file is, whatever the terminal is
         return DONE
-    config = replace(Config(), **{**(read_config(config_file) if config_file else {}), **settings})
-    _check_files(config)
-    say = (lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-    return _run(config, say, quiet)
+    config = replace(Config(), **{**(read_config(config_file) if config_file is not None else {}), **settings})
+    _check_files(config, config_file)
+    return _run(config, command, quiet)
 
 
-def _check_files(config: Config) -> None:
-    """Refuse before computing what would be refused after it."""
+def _check_files(config: Config, config_file: str | None) -> None:
+    """Refuse before computing what would be refused after it, and what would overwrite a file that is being read."""
     from nst_np import callbacks, images
 
     for name in ("content", "style", "output"):
         if getattr(config, name) is None:
             raise InputError(f"no {name} image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)")
     assert config.output is not None
+    frames = callbacks.Frames(config.output, config.save_every, config.quality)
     images.check_writable(config.output)
+    if config.save_every:
+        images.check_writable(frames.path(config.iterations * config.coarse_to_fine))
     if config.history is not None:
         callbacks.check_history(config.history)
-    for name in ("content", "style", "init"):
-        path = getattr(config, name)
-        if os.path.exists(path) and os.path.exists(config.output) and os.path.samefile(path, config.output):
-            raise InputError(f"output {config.output!r} is the {name} image itself, which would be lost")
+        if _same_file(config.history, config.output):
+            raise InputError(f"history and output are the same file, {config.output!r}")
+    for name in ("content", "style", "init", "weights", "config"):
+        source = config_file if name == "config" else getattr(config, name)
+        if source is None:
+            continue
+        for written in ("output", "history"):
+            target = getattr(config, written)
+            if target is not None and _same_file(target, source):
+                raise InputError(f"{written} {target!r} is the {name} file itself, which would be lost")
+        if config.save_every and frames.owns(source):
+            raise InputError(f"{name} {source!r} has the name of a frame of the output, and would be lost")
 
 
-def _run(config: Config, say: Callable[[str], None], quiet: bool) -> int:
+def _same_file(one: str, other: str) -> bool:
+    """Whether two paths lead to the same file, which need not exist yet."""
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _run(config: Config, command: str, quiet: bool) -> int:
     from nst_np import callbacks, images
-    from nst_np.load import load_network
     from nst_np.stylize import NO_IMAGE, load_style, run
 
-    content = _loaded(config.content, NO_IMAGE, lambda path: images.load_image(path, size=config.size, name="content image"))
+    def image(path: str | None, load: Callable[[str], Any]) -> Any:
+        return None if path is None or path == NO_IMAGE else load(path)
+
+    console = _Console(sys.stderr)
+    say: Callable[[str], Any] = (lambda line: None) if quiet else (lambda line: console.write(f"{line}\n"))
+    content = image(config.content, lambda path: images.load_image(path, size=config.size, name="content image"))
     pixels = None if content is None else content.pixels
-    style = _loaded(config.style, NO_IMAGE, lambda path: load_style(path, config, pixels))
-    network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
-                           dtype=config.dtype, threads=config.threads, progress=not quiet, say=say)
-    say(f"network {network.describe()}; on {network.backend.device}")
-    progress = callbacks.Progress(sys.stderr)
-    watchers: list[Callable[[Any], None]] = [] if quiet else [progress]
-    if config.save_every:
-        watchers.append(callbacks.Frames(config.output or "", config.save_every, config.quality))
+    style = image(config.style, lambda path: load_style(path, config, pixels))
+    progress = callbacks.Progress(console)
+    frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
+    watchers = ([] if quiet else [progress]) + ([frames] if config.save_every else [])
 
     def callback(step: Any) -> None:
         for watcher in watchers:
             watcher(step)
 
     try:
-        result = run(config, pixels, style, network=network, callback=callback)
+        result = run(config, pixels, style, callback=callback, say=say, progress=not quiet)
     except NumericalError as error:
-        if error.result is not None:
-            _save(config, content, error.result)
-            raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
-        raise
+        if error.result is None:
+            raise
+        _save(config, command, content, error.result)
+        raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
     finally:
         progress.close()
-    _save(config, content, result)
+    _save(config, command, content, result)
     height, width = result.image.shape[:2]
     say(f"{config.output}: {width}×{height}, {result.message}; {result.seconds:.1f} s, "
-        f"loss {result.history[-1]['total']:.4g}" if result.history else f"{config.output}: {result.message}")
+        f"loss {result.losses['total']:.4g}")
+    if frames.error is not None:
+        raise NSTError(f"frames are missing, because of {frames.error}; the picture itself is in {config.output!r}")
     return INTERRUPTED if result.status == "interrupted" else DONE
 
 
-def _loaded(path: str | None, nothing: str, load: Callable[[str], Any]) -> Any:
-    return None if path is None or path == nothing else load(path)
-
-
-def _save(config: Config, content: Picture | None, result: StylizeResult) -> None:
-    """The picture with its settings, and the history."""
+def _save(config: Config, command: str, content: Picture | None, result: StylizeResult) -> None:
+    """The picture with its settings, and the history. It is no fault of the input if that goes wrong now."""
     from nst_np import callbacks, images
 
     assert config.output is not None
-    images.save_image(config.output, result.image, alpha=None if content is None else content.alpha,
-                      quality=config.quality, settings=settings_text(config, result))
-    if config.history is not None:
-        callbacks.write_history(config.history, result.history)
+    try:
+        with _uninterrupted():
+            images.save_image(config.output, result.image, alpha=None if content is None else content.alpha,
+                              quality=config.quality, settings=settings_text(command, result))
+            if config.history is not None:
+                callbacks.write_history(config.history, result.history)
+    except InputError as error:
+        raise NSTError(str(error)) from error
 
 
-def settings_text(config: Config, result: StylizeResult) -> str:
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C: who presses it once more while the picture is being saved does not mean to lose it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def settings_text(command: str, result: StylizeResult) -> str:
     """What a picture carries: how it came about as comments, then the config file that makes it again."""
-    comments = [f"nst_np {VERSION}", f"command: {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}",
-                f"network: {result.network}", f"result: {result.message}; {result.seconds:.1f} s"]
-    if result.history:
-        losses = (f"{name} {value:.6g}" for name, value in result.history[-1].items() if name not in ("iteration", "seconds"))
-        comments.append(f"final losses: {', '.join(losses)}")
-    lines = [" ".join(comment.split()) for comment in comments]
-    return "".join(f"# {line}\n" for line in lines) + format_config(config)
+    losses = (f"{name} {value:.6g}" for name, value in result.losses.items())
+    comments = [f"nst_np {VERSION}", f"command: {command}", f"network: {result.network}",
+                f"result: {result.message}; {result.seconds:.1f} s", f"final losses: {', '.join(losses)}"]
+    lines = [" ".join(comment.split())[:MAX_COMMENT] for comment in comments]
+    return "".join(f"# {line}\n" for line in lines) + format_config(result.settings)
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
@@ -214,17 +265,17 @@ def fetch_weights_main(arguments: Sequence[str] | None = None) -> int:
     def fetch(options: argparse.Namespace) -> int:
         from nst_np.weights import fetch_weights
 
-        print(fetch_weights(options.architecture, progress=True))
+        _print(f"{fetch_weights(options.architecture, progress=True)}\n")
         return DONE
 
-    return _guarded(parser, fetch, arguments)
+    return _guarded(parser, arguments, fetch)
 
 
 def convert_weights_main(arguments: Sequence[str] | None = None) -> int:
     """`scripts/convert_weights.py SOURCE DESTINATION`: any readable weights file to the project's own format."""
     parser = _Parser(prog="convert_weights.py", allow_abbrev=False,
-                     description="Write any VGG weights that nst_np can read (Keras .h5, MatConvNet .mat, PyTorch .pth, "
-                                 ".safetensors) in its own format.")
+                     description="Write any VGG weights that nst_np can read (Keras .h5, MatConvNet .mat, "
+                                 "PyTorch .pth, .safetensors) in its own format.")
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("destination", metavar="DESTINATION", help="the .h5 file to write")
     parser.add_argument("--convention", default="auto", metavar="NAME",
@@ -234,28 +285,90 @@ def convert_weights_main(arguments: Sequence[str] | None = None) -> int:
         from nst_np.weights import convert_weights
 
         weights = convert_weights(options.source, options.destination, convention=options.convention)
-        print(f"{options.destination}: {weights.describe()}")
+        _print(f"{options.destination}: {weights.describe()}\n")
         return DONE
 
-    return _guarded(parser, convert, arguments)
+    return _guarded(parser, arguments, convert)
 
 
-# --- exit codes -------------------------------------------------------------------------------------------------------
+# --- streams and exit codes -------------------------------------------------------------------------------------------
 
 
-def _guarded(parser: _Parser, command: Callable[[argparse.Namespace], int], arguments: Sequence[str] | None) -> int:
+class _Console:
+    """A stream for people. When nobody listens any more, what comes is dropped: a run is worth more than its progress.
+
+    Everything that it does not define itself is the stream's own, so that tqdm finds what it looks for.
+    """
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream  # None: the process was started with standard error closed
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError):
+                self._abandon()
+        return len(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._abandon()
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def _abandon(self) -> None:
+        assert self._stream is not None
+        _discard(self._stream)
+        self._stream = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send what a stream still holds to nowhere, or the interpreter would complain of it at exit."""
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _print(text: str, encoding: str | None = None) -> None:
+    """Write to standard output, in characters that it has."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    print(text, end="", flush=True)
+
+
+def _guarded(parser: _Parser, arguments: Sequence[str] | None, command: Callable[[argparse.Namespace], int]) -> int:
     """Parse, run, and turn every error into one line and an exit code."""
-    options = parser.parse_args(arguments)
     try:
-        return command(options)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            return command(parser.parse(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit:  # --help and --version
+        return DONE
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        return FAILED
     except InputError as error:
         return _fail(parser.prog, str(error), BAD_INPUT)
-    except (NSTError, MemoryError, OSError) as error:
-        return _fail(parser.prog, str(error) or type(error).__name__, FAILED)
+    except MemoryError as error:
+        return _fail(parser.prog, f"out of memory ({error}); a smaller --size needs less", FAILED)
+    except (NSTError, OSError) as error:
+        return _fail(parser.prog, str(error), FAILED)
     except KeyboardInterrupt:
         return _fail(parser.prog, "interrupted before there was a picture to save", INTERRUPTED)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return _fail(parser.prog, f"{type(error).__name__}: {error} (python -X dev shows where)", FAILED)
 
 
 def _fail(program: str, message: str, code: int) -> int:
-    print(f"{program}: {' '.join(message.split())}", file=sys.stderr)
+    _Console(sys.stderr).write(f"{program}: {' '.join(message.split())}\n")
     return code

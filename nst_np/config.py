@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
+import functools
+import json
 import math
+import os
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,8 @@ def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] =
 @dataclass(frozen=True)
 class Config:
     """The settings of one run. `None` means "chosen for you", as the help text says.
+
+    Paths and NumPy's numbers are taken too, and kept as plain `str`, `int` and `float`.
 
     Raises
     ------
@@ -87,7 +93,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == self.tv_weight == 0:
             raise InputError("content_weight, style_weight and tv_weight are all 0: nothing to minimise")
 
@@ -105,6 +111,7 @@ def option_names() -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(Config))
 
 
+@functools.cache
 def option_type(name: str) -> type:
     """The type of a setting's value, None aside: str, int, float, bool or dict (layers)."""
     hint = typing.get_type_hints(Config)[name]
@@ -113,20 +120,15 @@ def option_type(name: str) -> type:
     return dict if hint == Layers else hint
 
 
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    name, rules = field.name, field.metadata
+def checked(name: str, value: Any) -> Any:
+    """`value` as the setting `name` keeps it; an `InputError` if it cannot be one."""
+    field = Config.__dataclass_fields__[name]
     if value is None and field.default is None:
-        return
-    expected = option_type(name)
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if expected is dict:
-        _check_layers(name, value)
-        return
-    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-        raise InputError(f"{name} must be {_a(expected)}, not {value!r}")
-    if isinstance(value, str) and "\n" in value:
-        raise InputError(f"{name} must be a single line, not {value!r}")
+        return None
+    value = _plain(name, option_type(name), value)
+    rules = field.metadata
+    if isinstance(value, str) and "\0" in value:
+        raise InputError(f"{name} must not hold a null character, as {value!r} does")
     if rules["choices"] and value not in rules["choices"]:
         raise InputError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
@@ -137,14 +139,38 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
         raise InputError(f"{name} must be above {rules['above']}, not {value}")
     if rules["maximum"] is not None and value > rules["maximum"]:
         raise InputError(f"{name} must be at most {rules['maximum']}, not {value}")
+    return value
 
 
-def _check_layers(name: str, value: Any) -> None:
+def _plain(name: str, kind: type, value: Any) -> Any:
+    """`value` as a plain Python object of its setting's type."""
+    if kind is dict:
+        return _plain_layers(name, value)
+    accepted: dict[type, Any] = {str: (str, os.PathLike), bool: bool, int: Integral, float: Real}
+    if not isinstance(value, accepted[kind]) or (kind is not bool and isinstance(value, bool)):
+        raise InputError(f"{name} must be {_a(kind)}, not {value!r}")
+    if kind is str:
+        return os.fsdecode(value)
+    return _float(value) if kind is float else kind(value)
+
+
+def _plain_layers(name: str, value: Any) -> dict[str, float]:
     if not isinstance(value, Mapping) or not value:
-        raise InputError(f"{name} must name at least one layer, not {value!r}")
+        raise InputError(f"{name} must give at least one layer its weight, as in {{'relu1_1': 1.0}}, not {value!r}")
     for layer, weight in value.items():
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+        if not isinstance(layer, str):
+            raise InputError(f"{name} must have names of layers as keys, not {layer!r}")
+        if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= _float(weight) < math.inf:
             raise InputError(f"{name}: the weight of {layer} must be a number of at least 0, not {weight!r}")
+    return {layer: _float(weight) for layer, weight in value.items()}
+
+
+def _float(number: Real) -> float:
+    """`number` as a float: infinity if it is a whole number that no float can hold."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _a(kind: type) -> str:
@@ -156,13 +182,12 @@ def _a(kind: type) -> str:
 
 
 def parse_option(name: str, text: str) -> Any:
-    """The value that `text` writes for the setting `name`.
+    """The value that `text` writes for the setting `name`, not checked yet. Text is taken as it is, blanks and all.
 
-    Layers are written ``relu1_1=0.5, relu2_1``; a weight that is not given is 1.
+    Layers are written ``relu1_1=0.5, relu2_1``; a weight that is not given is 1. Nothing at all is None.
     """
     kind = option_type(name)
-    text = text.strip()
-    if text == "" and dataclasses.MISSING is not Config.__dataclass_fields__[name].default:
+    if text == "":
         if Config.__dataclass_fields__[name].default is None:
             return None
         raise InputError(f"{name} must be {_a(kind)}, not empty")
@@ -196,27 +221,34 @@ def _parse_layers(name: str, text: str) -> dict[str, float]:
 
 
 def format_option(value: Any) -> str:
-    """The text that `parse_option` reads back as `value`, to the last bit."""
+    """The text of a value as help and config files show it; numbers to the last bit."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{layer}={float(weight)!r}" for layer, weight in value.items())
+        return ", ".join(f"{layer}={weight!r}" for layer, weight in value.items())
     return repr(value) if isinstance(value, float) else str(value)
+
+
+# --- config files -----------------------------------------------------------------------------------------------------
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """The settings in an INI file, a section a group (as `--help` shows them).
 
+    ``#`` and ``;`` begin a comment only at the start of a line. A text between double quotes is read by JSON's rules,
+    for file names with blanks at their ends, line breaks or other oddities.
+
     Raises
     ------
     InputError
-        If the file cannot be read, or has a section or key that does not exist, or a value that does not parse.
+        If the file cannot be read, or has a section or key that does not exist or comes twice, or a value
+        that its setting cannot have.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InputError(f"config file {str(path)!r}: {reason}") from error
     return parse_config(text, f"config file {str(path)!r}")
@@ -224,25 +256,27 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 def parse_config(text: str, name: str) -> dict[str, Any]:
     """`read_config` on text; `name` is what messages call it."""
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, default_section=_NO_DEFAULTS)
     try:
-        parser.read_string(text)
+        parser.read_string(text, source=name)
     except configparser.Error as error:
         raise InputError(f"{name}: {' '.join(str(error).split())}") from error
     sections = {field.name: field.metadata["section"] for field in dataclasses.fields(Config)}
     settings: dict[str, Any] = {}
-    for section in [*parser.sections(), *(["DEFAULT"] if parser.defaults() else [])]:
-        for key in parser[section]:
-            if sections.get(key) != section:
-                raise InputError(f"{name}: unknown key {key!r} in section [{section}]; {_where(key, sections)}")
-            try:
-                settings[key] = parse_option(key, parser[section][key])
-            except InputError as error:
-                raise InputError(f"{name}: {error}") from None
     for section in parser.sections():
         if section not in sections.values():
             raise InputError(f"{name}: unknown section [{section}]; valid: {', '.join(dict.fromkeys(sections.values()))}")
+        for key, value in parser[section].items():
+            if sections.get(key) != section:
+                raise InputError(f"{name}: unknown key {key!r} in section [{section}]; {_where(key, sections)}")
+            try:
+                settings[key] = checked(key, parse_option(key, _unquoted(key, value)))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
     return settings
+
+
+_NO_DEFAULTS = ""  # no header can name this section, so that [DEFAULT] is as unknown as any other
 
 
 def _where(key: str, sections: Mapping[str, str]) -> str:
@@ -260,5 +294,23 @@ def format_config(config: Config) -> str:
         if field.metadata["section"] != section:
             section = field.metadata["section"]
             lines += ["", f"[{section}]"]
-        lines.append(f"{field.name} = {format_option(value)}")
+        lines.append(f"{field.name} = {_quoted(value) if isinstance(value, str) else format_option(value)}")
     return "\n".join(lines[1:]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """`text`, between quotes if a config file would not give it back as it is."""
+    return text if text.isprintable() and text == text.strip() and not text.startswith('"') else json.dumps(text)
+
+
+def _unquoted(name: str, text: str) -> str:
+    if option_type(name) is not str:
+        return text
+    if "\n" in text:
+        raise InputError(f"{name} must be a single line, not {text!r}")
+    if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError as error:
+        raise InputError(f"{name} is {text}, which is no quoted text by JSON's rules ({error})") from None

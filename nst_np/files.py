@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +35,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def check_can_write(path: str | os.PathLike[str]) -> None:
     """Raise the `OSError` that writing to `path` would raise, by trying to write beside it."""
     target = Path(path).resolve()
-    if target.is_dir():
-        raise IsADirectoryError(21, os.strerror(21), str(path))
+    if _is_directory(target):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     temporary.touch(exist_ok=False)
     temporary.unlink()
+
+
+def _is_directory(path: Path) -> bool:
+    """Like `Path.is_dir`, but a name that the file system cannot hold raises `OSError` on every version of Python."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from nst_np.backend import Backend, make_backend
 from nst_np.config import NETWORKS, Config
@@ -12,7 +13,7 @@ from nst_np.network import FeatureNetwork
 Say = Callable[[str], None]
 
 
-def load_network(architecture: str = Config.network, weights: str = Config.weights, *,
+def load_network(architecture: str = Config.network, weights: str | Path = Config.weights, *,
                  pooling: str = Config.pooling, device: str = Config.device, dtype: str = Config.dtype,
                  threads: int | None = Config.threads, progress: bool = False,
                  say: Say = lambda line: None) -> FeatureNetwork:
@@ -22,8 +23,8 @@ def load_network(architecture: str = Config.network, weights: str = Config.weigh
     ----------
     architecture : ``"vgg19"``, ``"vgg16"``, ``"wavelet"``, or ``"auto"``: VGG19 if its weights are found or can be
         downloaded (or the VGG of the file that `weights` names), else the built-in wavelet network.
-    weights : for a VGG: a file, ``"random"``, ``"random:SEED"``, or ``"auto"`` to look for them and else download them
-        (`nst_np.weights.load_weights`).
+    weights : for a VGG: a file, a folder that has one, ``"random"``, ``"random:SEED"``, or ``"auto"`` to look for them
+        and else download them (`nst_np.weights.load_weights`).
     pooling : ``"average"`` or ``"max"``, for a VGG.
     device : ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"gpu:N"``.
     dtype : ``"float32"`` or ``"float64"``.
@@ -40,24 +41,26 @@ def load_network(architecture: str = Config.network, weights: str = Config.weigh
         raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {architecture!r}")
     backend = make_backend(device, dtype, threads=threads)
     if architecture == "wavelet":
-        if weights != "auto":
-            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {weights!r}")
+        if str(weights) != "auto":
+            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}")
         return _wavelet(backend)
 
     from nst_np.vgg import VGG
-    from nst_np.weights import VGGWeights, load_weights, read_weights
+    from nst_np.weights import VGGWeights, find_weights, load_weights, read_weights
 
     loaded: VGGWeights
+    named = str(weights).partition(":")[0] not in ("auto", "random")
     try:
-        if architecture == "auto" and weights != "auto" and not weights.startswith("random"):
-            loaded = read_weights(weights)  # the file says which VGG it is
+        file = find_weights("vgg19", weights).found if architecture == "auto" and named else None
+        if file is not None:
+            loaded = read_weights(file)  # the file says which VGG it is
         else:
             loaded = load_weights("vgg19" if architecture == "auto" else architecture, weights, progress=progress)
     except DownloadError as error:
         if architecture != "auto":
             raise
         say(f"VGG19's weights are neither here nor to be had: {error}")
-        say("Using the built-in wavelet network. For the real weights: python scripts/fetch_weights.py, or --weights FILE")
+        say("using the built-in wavelets; to have the real weights: python scripts/fetch_weights.py, or --weights FILE")
         return _wavelet(backend)
     return VGG(loaded, backend, pooling=pooling)
 

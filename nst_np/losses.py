@@ -232,8 +232,8 @@ class RelativeTotalVariation(TotalVariation):
 
 LossExample = Callable[[Backend, Array, Array], Loss]
 
-# ``example(backend, F, T) -> loss`` aims the loss at target features T of F's shape. The test-suite checks the gradient,
-# the additivity over regions and the purity of every loss that stands here.
+# ``example(backend, F, T) -> loss`` aims the loss at target features T of F's shape. The tests check the gradient, the
+# additivity over regions and the purity of every loss that stands here.
 LOSSES: dict[str, LossExample] = {
     "ContentLoss": lambda backend, F, T: ContentLoss(T),
     "RelativeContentLoss": lambda backend, F, T: RelativeContentLoss(T, variation(backend, T), center=False),

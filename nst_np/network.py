@@ -75,7 +75,7 @@ class FeatureNetwork(ABC):
 
         def backward(gradients: Mapping[str, Array]) -> Array:
             for name in sorted(set(gradients) - wanted):
-                raise InputError(f"a gradient for {name!r} came, which was not tapped; tapped: {', '.join(sorted(wanted))}")
+                raise InputError(f"a gradient came for {name!r}; the layers tapped are {', '.join(sorted(wanted))}")
             return pull_back(gradients) if gradients else self.backend.xp.zeros_like(x)
 
         return features, backward
@@ -88,7 +88,8 @@ class FeatureNetwork(ABC):
         """`image` on the network's device, in its dtype; an `InputError` if it is not (H, W, 3)."""
         shape = getattr(image, "shape", None)
         if shape is None or len(shape) != 3 or shape[2] != 3:
-            raise InputError(f"an image must be an array of shape (height, width, 3), not {shape or type(image).__name__}")
+            came = shape or type(image).__name__
+            raise InputError(f"an image must be an array of shape (height, width, 3), not {came}")
         return self.backend.asarray(image)
 
     def check_taps(self, taps: Iterable[str]) -> None:

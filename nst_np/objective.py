@@ -131,9 +131,8 @@ class Objective:
         """
         x = self.network.as_image(image)
         if self.shape is not None and x.shape[:2] != self.shape:
-            raise InputError(
-                f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {self.shape[1]}×{self.shape[0]}"
-            )
+            expected = f"{self.shape[1]}×{self.shape[0]}"
+            raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
         backend = self.network.backend
         features, backward = self.network.forward(x, self._taps)
         features[PIXELS] = x

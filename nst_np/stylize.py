@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from nst_np import images, optimize
-from nst_np.config import Config, replace
+from nst_np.backend import cpu_threads
+from nst_np.config import NETWORKS, Config, replace
 from nst_np.errors import InputError, NumericalError
 from nst_np.load import Say, load_network
 from nst_np.network import FeatureNetwork
-from nst_np.objective import Evaluation, Objective
+from nst_np.objective import Objective
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
 NO_IMAGE = "none"
+WRITES = ("output", "quality", "save_every", "history")  # settings that only the command line obeys
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,12 @@ class StylizeResult:
 
     Attributes
     ----------
-    image : (H, W, 3) uint8, RGB.
+    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
+    losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
     history : a dictionary an iteration: iteration, seconds and every term of the objective, unweighted.
-    network : one line on the network and its weights.
+    settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
+        turned out to be, and as many iterations as were done if the run was cut short.
+    network : one line on the network, its weights and its device.
     status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
     message : why it ended.
     nit, nfev : iterations, and evaluations of the objective.
@@ -75,7 +82,9 @@ class StylizeResult:
     """
 
     image: np.ndarray
+    losses: dict[str, float]
     history: list[dict[str, float]]
+    settings: Config
     network: str
     status: str
     message: str
@@ -84,7 +93,7 @@ class StylizeResult:
     seconds: float
 
 
-def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwork | None = None,
+def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwork | str = Config.network,
             callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False,
             **settings: Any) -> StylizeResult:
     """Paint one image in the style of another.
@@ -93,11 +102,12 @@ def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwo
     ----------
     content : the photograph, an array (H, W, 3) RGB 0–255 or a file. None for a texture of the style alone.
     style : the painting, likewise. None to reconstruct the content alone.
-    network : a network of `load_network`; by default the one that the settings name.
+    network : a network of `load_network`, or the name of one, as the settings have it.
     callback : called with a `Step` after every iteration; returning True ends the run.
     say, progress : for `load_network`.
-    **settings : any field of `Config`, e.g. ``iterations=200, size=384, content_weight=0.02``. Arrays are taken at the
-        size they have, unless `size` (for the content) or `style_size` (for the style) is given.
+    **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
+        content_weight=0.02``. Arrays are taken at the size they have, unless `size` (for the content) or `style_size`
+        or `style_scale` (for the style) is given. Without a content image, the longer side of the picture is `size`.
 
     Returns
     -------
@@ -110,22 +120,29 @@ def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwo
     NumericalError
         At NaN or infinity; its `result` is the last good image's.
     """
-    config = replace(Config(), **settings)
+    for name in WRITES:
+        if name in settings:
+            raise InputError(f"{name} is for the command line only: stylize() returns its result and writes no files")
+    loaded = network if isinstance(network, FeatureNetwork) else None
+    config = replace(Config(), **settings, network=network if loaded is None else Config.network)
     size = config.size if "size" in settings or not isinstance(content, np.ndarray) else None
     content_pixels = None if content is None else as_pixels(content, "content image", size)
     style_pixels = None if style is None else load_style(style, config, content_pixels)
-    return run(config, content_pixels, style_pixels, network=network, callback=callback, say=say, progress=progress)
+    return run(config, content_pixels, style_pixels, network=loaded, callback=callback, say=say, progress=progress)
 
 
 def as_pixels(image: Image, name: str, size: int | None) -> Pixels:
     """An image file or array as (H, W, 3) float32, its longer side `size` if that is not None."""
-    if not isinstance(image, np.ndarray):
+    if isinstance(image, (str, os.PathLike)):
         return images.load_image(image, size=size, name=name).pixels
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"{name} must be a NumPy array or the path of a file, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
     if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
         raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
-    pixels = image.astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise InputError(f"{name} holds NaN or infinity")
     if size is not None:
@@ -134,9 +151,9 @@ def as_pixels(image: Image, name: str, size: int | None) -> Pixels:
 
 
 def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """The style image: a file at `style_size`, or the picture's longer side times `style_scale`; an array as it is."""
+    """The style image, at `style_size` or the picture's size times `style_scale`; an array only if one is set."""
     size = config.style_size
-    if size is None and not isinstance(style, np.ndarray):
+    if size is None and not (isinstance(style, np.ndarray) and config.style_scale == Config.style_scale):
         longer = config.size if content is None else max(content.shape[:2])
         size = max(1, round(longer * config.style_scale))
     return as_pixels(style, "style image", size)
@@ -149,7 +166,8 @@ def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
     """Rounded and clipped to 0–255."""
-    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+    rounded: np.ndarray = np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def initial_image(config: Config, content: Pixels | None, style: Pixels | None, shape: tuple[int, int]) -> Pixels:
@@ -159,31 +177,37 @@ def initial_image(config: Config, content: Pixels | None, style: Pixels | None, 
     """
     init = "noise" if content is None and config.init in ("content", "mix") else config.init
     if init == "content" and content is not None:
-        return content.copy()
+        return np.array(content)
     if init in ("noise", "mix"):
-        noise = np.random.default_rng(config.seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
+        noise: Pixels = np.random.default_rng(config.seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
         if init == "noise" or content is None:
             return noise
         ratio = np.float32(config.noise_ratio)
-        return (1 - ratio) * content + ratio * noise
+        mixture: Pixels = (1 - ratio) * content + ratio * noise
+        return mixture
     if init == "style":
         if style is None:
             raise InputError("init is 'style', but there is no style image")
         return images.resize_image(style, *shape)
-    if not Path(init).exists():
-        raise InputError(f"init must be 'content', 'noise', 'style', 'mix' or an image file; {init!r} does not exist")
-    return images.resize_image(images.load_image(init, name="initial image").pixels, *shape)
+    try:
+        return images.resize_image(images.load_image(init, name="initial image").pixels, *shape)
+    except InputError as error:
+        raise InputError(f"init must be 'content', 'noise', 'style', 'mix' or an image file; {error}") from error
 
 
 def run(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
-    shape = _picture_shape(config, content, style)
+    pixels = initial_image(config, content, style, _picture_shape(config, content, style))
     if network is None:
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
                                dtype=config.dtype, threads=config.threads, progress=progress, say=say)
-    pixels = initial_image(config, content, style, shape)
+    say(f"network {_describe(network)}")
     return _Run(config, network, callback).all_sizes(content, style, pixels)
+
+
+def _describe(network: FeatureNetwork) -> str:
+    return f"{network.describe()}; on {network.backend.device}"
 
 
 def _picture_shape(config: Config, content: Pixels | None, style: Pixels | None) -> tuple[int, int]:
@@ -194,86 +218,129 @@ def _picture_shape(config: Config, content: Pixels | None, style: Pixels | None)
     return scaled_shape(style.shape, config.size / max(style.shape[:2]))
 
 
+@dataclass(frozen=True)
+class _Best:
+    """The image with the smallest loss that one size has seen so far."""
+
+    value: float
+    pixels: Pixels
+    terms: dict[str, float]
+
+
 class _Run:
-    """The state of one run: what callbacks have seen, and the iterate to fall back on."""
+    """The state of one run: what callbacks have seen, and the image to fall back on."""
 
     def __init__(self, config: Config, network: FeatureNetwork, callback: Callback | None) -> None:
         self.config, self.network, self.callback = config, network, callback
         self.history: list[dict[str, float]] = []
         self.start = time.perf_counter()
         self.nfev = 0
-        self.done = 0
-        self.last: np.ndarray | None = None
+        self.best: _Best | None = None
+        self.kept: _Best | None = None  # the best when the last whole iteration was over
 
     def all_sizes(self, content: Pixels | None, style: Pixels | None, pixels: Pixels) -> StylizeResult:
         """The optimisation, from the coarsest size to the picture's own."""
-        final = pixels.shape[:2]
-        outcome = None
+        final, sizes = pixels.shape[:2], self.config.coarse_to_fine
         try:
-            for level in reversed(range(self.config.coarse_to_fine)):
+            for level in reversed(range(sizes)):
                 shape = scaled_shape(final, 0.5**level)
                 start = pixels if pixels.shape[:2] == shape else images.resize_image(pixels, *shape)
-                outcome, pixels = self._one_size(_at(content, 0.5**level), _at(style, 0.5**level), start)
+                outcome, best = self._one_size(_at(content, 0.5**level), _at(style, 0.5**level), start)
+                pixels = best.pixels
                 if outcome.status == "stopped":
-                    break
-            assert outcome is not None  # there is at least one size
-            return self._result(pixels, outcome.status, outcome.message)
+                    return self._result(best, final, "stopped", f"stopped by the callback after iteration {self.done}")
         except KeyboardInterrupt:
-            if self.last is None:
+            if self.kept is None:
                 raise
-            return self._result(self._last_pixels(final), "interrupted", f"interrupted after iteration {self.done}")
+            return self._result(self.kept, final, "interrupted",
+                                f"interrupted after iteration {self.done} of {self.config.iterations * sizes}")
         except NumericalError as error:
-            if self.last is not None:
-                error.result = self._result(self._last_pixels(final), "failed", str(error))
+            if self.kept is not None:
+                error.result = self._result(self.kept, final, "failed", str(error))
             raise
+        every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
+        return self._result(best, final, outcome.status, outcome.message + every)
 
-    def _last_pixels(self, shape: tuple[int, ...]) -> Pixels:
-        assert self.last is not None
-        return self.last if self.last.shape[:2] == shape else images.resize_image(self.last, *shape[:2])
+    @property
+    def done(self) -> int:
+        """Iterations so far, at all sizes."""
+        return len(self.history)
 
     def _one_size(self, content: Pixels | None, style: Pixels | None,
-                  start: Pixels) -> tuple[optimize.OptimizeResult, Pixels]:
+                  start: Pixels) -> tuple[optimize.OptimizeResult, _Best]:
         config, backend = self.config, self.network.backend
-        objective = self._objective(content, style)
-        evaluations: list[Evaluation] = []
         shape = (start.shape[0], start.shape[1], 3)
+        objective = self._objective(content, style, shape)
+        self.best = None
+        terms: dict[str, float] = {}  # of the latest evaluation
 
         def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+            nonlocal terms
             evaluation = objective.evaluate(x.reshape(shape))
             self.nfev += 1
-            evaluations[:] = [evaluation]
+            terms = evaluation.terms
+            if self.best is None or evaluation.value < self.best.value:
+                self.best = _Best(evaluation.value, x.reshape(shape).astype(np.float32), terms)
             return evaluation.value, backend.to_host(evaluation.gradient).ravel().astype(np.float64)
 
         def after_iteration(iterate: optimize.Iterate) -> bool | None:
-            self.done += 1
-            step = Step(self.done, config.iterations * config.coarse_to_fine, time.perf_counter() - self.start,
-                        evaluations[0].terms, iterate.x, shape)
-            self.last = step.pixels
+            step = Step(self.done + 1, config.iterations * config.coarse_to_fine, time.perf_counter() - self.start,
+                        terms, iterate.x, shape)
             self.history.append(step.row())
+            self.kept = self.best
             return self.callback(step) if self.callback is not None else None
 
         outcome = optimize.minimize(
             function, start.ravel().astype(np.float64), method=config.optimizer, iterations=config.iterations,
-            learning_rate=config.learning_rate, bounds=(0.0, 255.0) if config.bounds else None, callback=after_iteration,
+            learning_rate=config.learning_rate, bounds=(0.0, 255.0) if config.bounds else None,
+            callback=after_iteration,
         )
-        return outcome, outcome.x.reshape(shape).astype(np.float32)
+        assert self.best is not None  # every method evaluates the start
+        return outcome, self.best
 
-    def _objective(self, content: Pixels | None, style: Pixels | None) -> Objective:
+    def _objective(self, content: Pixels | None, style: Pixels | None, shape: tuple[int, ...]) -> Objective:
         config = self.config
-        return Objective(
-            self.network, content=content if config.content_weight > 0 else None,
-            style=style if config.style_weight > 0 else None,
-            content_layers=config.content_layers, style_layers=config.style_layers,
-            content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
-            normalization=config.normalization, center_content=config.center_content,
-        )
+        try:
+            return Objective(
+                self.network, content=content if config.content_weight > 0 else None,
+                style=style if config.style_weight > 0 else None,
+                content_layers=config.content_layers, style_layers=config.style_layers,
+                content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
+                normalization=config.normalization, center_content=config.center_content,
+            )
+        except InputError as error:
+            if config.coarse_to_fine == 1:
+                raise
+            start = f"coarse_to_fine {config.coarse_to_fine} starts at {shape[1]}×{shape[0]}"
+            raise InputError(f"{start}: {error}") from error
 
-    def _result(self, pixels: Pixels, status: str, message: str) -> StylizeResult:
-        return StylizeResult(to_uint8(pixels), self.history, self.network.describe(), status, message, self.done,
-                             self.nfev, time.perf_counter() - self.start)
+    def _result(self, best: _Best, shape: tuple[int, ...], status: str, message: str) -> StylizeResult:
+        pixels = best.pixels if best.pixels.shape[:2] == shape else images.resize_image(best.pixels, *shape)
+        seconds = time.perf_counter() - self.start
+        return StylizeResult(to_uint8(pixels), best.terms, self.history, self._settings(status),
+                             _describe(self.network), status, message, self.done, self.nfev, seconds)
+
+    def _settings(self, status: str) -> Config:
+        name = self.network.name
+        config = replace(self.config, network=name) if name in NETWORKS else self.config  # else it is the caller's own
+        if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
+            config = replace(config, threads=cpu_threads(config.threads))
+        if status in ("stopped", "interrupted", "failed") and config.coarse_to_fine == 1:
+            config = replace(config, iterations=self.done)
+        return config
 
 
 def _at(image: Pixels | None, factor: float) -> Pixels | None:
     if image is None or factor == 1:
         return image
     return images.resize_image(image, *scaled_shape(image.shape, factor))
+
+
+class _CallableModule(ModuleType):
+    """Importing this module binds ``nst_np.stylize`` to it, where the function of that name was: so both are called."""
+
+    def __call__(self, *arguments: Any, **settings: Any) -> StylizeResult:
+        return stylize(*arguments, **settings)
+
+
+sys.modules[__name__].__class__ = _CallableModule

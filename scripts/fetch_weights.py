@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from nst_np.cli import fetch_weights_main  # noqa: E402
+from nst_np.cli import fetch_weights_main
 
 sys.exit(fetch_weights_main())

@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from nst_np.cli import main  # noqa: E402
+from nst_np.cli import main
 
 sys.exit(main())

@@ -1,4 +1,4 @@
-"""Every fast layer and product does what the readable one does, in values and in gradients, on any number of threads."""
+"""Every fast layer and product does what the readable one does, on any number of threads."""
 
 from __future__ import annotations
 

@@ -163,7 +163,14 @@ def test_unknown_method_is_refused():
 def test_rosenbrock_needs_no_image_and_no_network():
     code = (
         "import sys, numpy as np; from scipy.optimize import rosen, rosen_der; from nst_np.optimize import minimize;"
-        "assert minimize(lambda x: (rosen(x), rosen_der(x)), np.zeros(4), iterations=99, learning_rate=.1).value < 1e-9;"
+        "f = lambda x: (rosen(x), rosen_der(x));"
+        "assert minimize(f, np.zeros(4), iterations=99, learning_rate=.1).value < 1e-9;"
         "assert not {'PIL', 'nst_np.network', 'nst_np.images', 'nst_np.backend'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_settings_offer_every_method():
+    from nst_np.config import OPTIMIZERS
+
+    assert tuple(METHODS) == OPTIMIZERS

@@ -193,6 +193,20 @@ def newest_version(changelog: str) -> str | None:
     return heading.group(1) if heading else None
 
 
+def documented_levels(text: str) -> dict[str, int]:
+    """The levels in a table with rows ``| 3 | `images/`, `layers.py` | what for |``."""
+    levels = {}
+    for level, names in re.findall(r"^\| (\d+) \| ([^|]*) \|", text, re.MULTILINE):
+        for name in re.findall(r"`(\w+)(?:\.py|/)`", names):
+            levels[name] = int(level)
+    return levels
+
+
+def python_blocks(text: str) -> str:
+    """The Python code of a Markdown text."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
 # --- the project keeps them -------------------------------------------------------------------------------------------
 
 
@@ -228,6 +242,18 @@ def test_nothing_is_too_long():
 
 def test_scripts_only_call_the_command_line():
     assert busy_scripts(SCRIPTS) == []
+
+
+def test_architecture_shows_the_levels():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert documented_levels(text) == {name or "__init__": level for name, level in LEVELS.items()}
+
+
+def test_the_lesson_on_derivatives_runs(capsys):
+    code = python_blocks((ROOT / "docs" / "derivatives.md").read_text(encoding="utf-8"))
+    assert "check_jacobian" in code
+    exec(compile(code, "derivatives.md", "exec"), {})
+    assert "relative error 7.29e-04 is above 1e-07" in capsys.readouterr().out
 
 
 def test_changelog_has_this_version():
@@ -386,6 +412,11 @@ def test_lengths_are_counted():
 def test_busy_scripts_are_seen():
     assert busy_scripts({"a.py": "import sys\nfrom nst_np.cli import main"}) == []
     assert busy_scripts({"a.py": "from nst_np.stylize import run"}) == ["a.py:1 imports nst_np.stylize"]
+
+
+def test_documentation_is_read():
+    assert documented_levels("| level |\n| 3 | `a.py`, `b/` | `c.py` |\n| 2 | `d.py` | |") == {"a": 3, "b": 3, "d": 2}
+    assert python_blocks("a\n```python\nb\n```\nc\n```\nd\n```\n```python\ne\n```") == "b\n\ne\n"
 
 
 def test_versions_are_read():

@@ -111,9 +111,8 @@ def save_image(
         image.save(encoded, form, **options)
     except Exception as error:
         raise ImageError(f"{_output(path)}: cannot be encoded as {form} ({reason(error)})") from error
-    with _write_errors(path):
-        with replacing(path) as temporary:
-            temporary.write_bytes(encoded.getbuffer())
+    with _write_errors(path), replacing(path) as temporary:
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: str, what: str) -> Image.Image:

@@ -1,0 +1,52 @@
+"""Two small images, as arrays and as files, and a machine without an internet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """(32, 48, 3) uint8: a gradient with a bright disc."""
+    y, x = np.mgrid[:32, :48]
+    picture = np.stack([5 * x, 7 * y, 255 - 5 * x], axis=-1)
+    picture[(y - 16) ** 2 + (x - 30) ** 2 < 60] = 240, 220, 60
+    return picture.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def painting():
+    """(40, 40, 3) uint8: slanted stripes in two colours, with grain."""
+    y, x = np.mgrid[:40, :40]
+    stripes = np.where(((x + 2 * y) // 5 % 2 == 0)[..., None], (200, 60, 20), (20, 60, 160))
+    grain = np.random.default_rng(1).integers(-20, 20, (40, 40, 1))
+    return (stripes + grain).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, photo, painting):
+    """The current folder, with ``photo.png`` and ``painting.png`` in it."""
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    Image.fromarray(painting).save(tmp_path / "painting.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """No weights anywhere, and no way to download them."""
+    from nst_np.weights import finding
+
+    empty = tmp_path / "no weights"
+    empty.mkdir()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NST_NP_CACHE", "KERAS_HOME", "HOME"):
+        monkeypatch.setenv(name, str(empty))
+    monkeypatch.delenv("NST_NP_WEIGHTS", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(finding, "checkout_folder", lambda: None)
+    return empty

@@ -1,0 +1,199 @@
+"""What a run does beside computing: progress, frames, history."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nst_np import files
+from nst_np.callbacks import Frames, Progress, check_history, write_history
+from nst_np.errors import ImageError, InputError
+from nst_np.images import load_image
+from nst_np.stylize import Step
+
+
+def step(iteration, iterations=20, *, seconds=2.0, total=3.0):
+    image = np.full((4, 5, 3), iteration, dtype=float)
+    return Step(iteration, iterations, seconds, {"total": total}, image.ravel(), image.shape)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_progress_in_a_pipe_is_a_line_at_every_tenth():
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for iteration in range(1, 21):
+        progress(step(iteration, seconds=0.5 * iteration, total=1 / iteration))
+    progress.close()
+    lines = stream.getvalue().splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"iteration {n}/20" for n in range(2, 21, 2)]
+    assert lines[0] == "iteration 2/20, loss 0.5, 9 s left"
+    assert lines[-1] == "iteration 20/20, loss 0.05, 0 s left"
+
+
+def test_progress_of_a_short_run_in_a_pipe_is_a_line_an_iteration():
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for iteration in (1, 2, 3):
+        progress(step(iteration, 3))
+    assert stream.getvalue().count("\n") == 3
+
+
+def test_progress_on_a_terminal_is_a_bar():
+    stream = Terminal()
+    progress = Progress(stream)
+    for iteration in (1, 2, 3):
+        progress(step(iteration, 3, seconds=60.0 * iteration, total=0.25))
+    progress.close()
+    last = stream.getvalue().rstrip("\n").split("\r")[-1]
+    assert "3/3" in last
+    assert "loss 0.25" in last
+    assert "100%" in last
+    assert "01:00<" in stream.getvalue()  # the time before the first update counts
+    Progress(Terminal()).close()
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+def test_frames_are_every_nth_image_beside_the_output(tmp_path):
+    frames = Frames(tmp_path / "my.out.png", 10, 95)
+    for iteration in range(1, 21):
+        frames(step(iteration))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.out-00010.png", "my.out-00020.png"]
+    np.testing.assert_array_equal(load_image(frames.path(20)).pixels, np.full((4, 5, 3), 20))
+    assert frames.error is None
+
+
+def test_a_full_disk_costs_the_frames_but_not_the_run(tmp_path, monkeypatch):
+    frames = Frames(tmp_path / "out.png", 1, 95)
+    frames(step(1))
+    written = []
+
+    def full(self, data):
+        written.append(self)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    frames(step(2))
+    frames(step(3))
+    assert len(written) == 1
+    assert isinstance(frames.error, ImageError)
+    assert str(frames.error) == (
+        f"output image {str(tmp_path / 'out-00002.png')!r}: cannot be written (No space left on device)")
+    assert [path.name for path in tmp_path.iterdir()] == ["out-00001.png"]
+
+
+def test_names_that_frames_may_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = Frames("a+b.png", 1, 95)
+    assert frames.owns("a+b-00001.png")
+    assert frames.owns(tmp_path / "a+b-123456.png")
+    for other in ("a+b.png", "a+b-1.png", "a+b-00001.jpg", "aab-00001.png", "a+b-00001.png/x", "../a+b-00001.png"):
+        assert not frames.owns(other)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link.png").symlink_to(tmp_path / "a+b-00003.png")
+    assert frames.owns("folder/link.png")
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_history_has_a_column_a_term_and_gaps_where_a_term_is_missing(tmp_path):
+    path = tmp_path / "history.csv"
+    write_history(path, [{"iteration": 1, "total": 0.1}, {"iteration": 2, "total": 1e-300, "style scale4": 2.5}])
+    with path.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["iteration", "total", "style scale4"], ["1", "0.1", ""], ["2", "1e-300", "2.5"]]
+    write_history(path, [])
+    assert path.read_text().strip() == ""
+
+
+def test_history_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "history.csv"
+    path.write_text("precious")
+
+    class Full:
+        def __init__(self, *arguments):
+            pass
+
+        def writeheader(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(csv, "DictWriter", Full)
+    with pytest.raises(InputError) as error:
+        write_history(path, [{"iteration": 1}])
+    assert str(error.value) == f"history file {str(path)!r} cannot be written: No space left on device"
+    assert path.read_text() == "precious"
+    assert [file.name for file in tmp_path.iterdir()] == ["history.csv"]
+
+
+@pytest.mark.parametrize("name, reason", [
+    ("missing/history.csv", "No such file or directory"),
+    (".", "Is a directory"),
+    ("file.txt/history.csv", "Not a directory"),
+    ("x" * 300, "File name too long"),
+    ("a\0b", "embedded null"),
+    ("loop", ""),
+])
+def test_history_is_checked_beforehand(name, reason, tmp_path):
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=f"cannot be written: .*{reason}"):
+        check_history(tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="cannot be written: Permission denied"):
+        check_history(tmp_path / "history.csv")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_replacing_keeps_what_was_there_until_the_end(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), files.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    with files.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+def test_replacing_follows_links_and_the_umask(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    mask = os.umask(0o027)
+    try:
+        with files.replacing(link) as temporary:
+            temporary.write_text("new")
+    finally:
+        os.umask(mask)
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640

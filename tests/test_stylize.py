@@ -1,0 +1,394 @@
+"""The use case, from the library: images in, a picture and the story of the run out."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nst_np
+from nst_np import optimize
+from nst_np.config import Config
+from nst_np.errors import ImageError, InputError, NumericalError
+from nst_np.images import resize_image
+from nst_np.stylize import StylizeResult, as_pixels, initial_image, load_style, run, stylize, to_uint8
+
+QUICK = {"network": "wavelet", "iterations": 3, "coarse_to_fine": 1}
+
+
+def interrupt_at(iteration):
+    def callback(step):
+        if step.iteration == iteration:
+            raise KeyboardInterrupt
+
+    return callback
+
+
+@pytest.fixture
+def nan_after(monkeypatch):
+    """Make the objective's value or gradient NaN from the n-th evaluation on."""
+
+    def plant(evaluations, what):
+        evaluate, count = nst_np.Objective.evaluate, 0
+
+        def poisoned(self, image):
+            nonlocal count
+            count += 1
+            evaluation = evaluate(self, image)
+            if count <= evaluations:
+                return evaluation
+            return dataclasses.replace(evaluation, **{what: getattr(evaluation, what) * np.float32("nan")})
+
+        monkeypatch.setattr(nst_np.Objective, "evaluate", poisoned)
+
+    return plant
+
+
+# --- the library's calls, as the README shows them --------------------------------------------------------------------
+
+
+def test_the_librarys_calls(photo, painting):
+    image = photo.astype(float)
+    network = nst_np.load_network(
+        architecture="vgg19", weights="random:0", pooling="average", device="cpu", dtype="float64")
+    features = network.features(image, ["relu1_1", "relu4_2"])
+    assert {name: F.shape for name, F in features.items()} == {"relu1_1": (32, 48, 64), "relu4_2": (4, 6, 512)}
+    assert {F.dtype for F in features.values()} == {np.dtype("float64")}
+    objective = nst_np.Objective(
+        network, content=photo, style=painting, content_layers={"relu4_2": 1.0},
+        style_layers={"relu1_1": 0.2, "relu2_1": 0.2}, content_weight=1.0, style_weight=1e3, tv_weight=0.0,
+        normalization="published")
+    value, gradient = objective.value_and_grad(image)
+    assert isinstance(value, float)
+    assert (gradient.shape, gradient.dtype) == (image.shape, np.dtype("float64"))
+    result = nst_np.stylize(photo, painting, network=network, iterations=2, callback=None)
+    assert (result.image.shape, result.image.dtype) == ((32, 48, 3), np.dtype("uint8"))
+    assert [row["iteration"] for row in result.history] == [1, 2]
+    assert result.settings.network == "vgg19"
+
+
+def test_the_function_is_called_by_its_name_whatever_was_imported_before():
+    program = (
+        "import numpy as np, nst_np; nst_np.Step; from nst_np.stylize import Step; import nst_np.stylize\n"
+        "image = np.zeros((16, 16, 3), np.uint8) + np.arange(16, dtype=np.uint8)[:, None, None]\n"
+        "print(nst_np.stylize(image, image, network='wavelet', iterations=1).image.shape)"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(16, 16, 3)\n", "")
+
+
+def test_result_tells_how_it_went(photo, painting):
+    steps = []
+    result = stylize(photo, painting, **QUICK, callback=steps.append)
+    assert (result.status, result.message, result.nit) == ("budget", "all 3 iterations used", 3)
+    assert result.nfev >= 4
+    assert [(step.iteration, step.iterations) for step in steps] == [(1, 3), (2, 3), (3, 3)]
+    assert result.history == [step.row() for step in steps]
+    assert set(result.history[0]) > {"iteration", "seconds", "total", "content", "style"}
+    assert result.losses["total"] == min(row["total"] for row in result.history)
+    assert result.losses["total"] < steps[0].terms["total"]
+    assert result.network == "wavelet: built in, computed, no weights; on cpu"
+    assert 0 < steps[0].seconds <= steps[2].seconds <= result.seconds
+
+
+def test_losses_of_a_step_are_those_of_its_image(photo, painting):
+    network = nst_np.load_network("wavelet", dtype="float64")
+    objective = nst_np.Objective(network, content=photo, style=painting, content_weight=0.5, normalization="relative")
+    seen = []
+    for optimizer in ("lbfgs", "adam"):
+        result = stylize(photo, painting, network=network, iterations=4, optimizer=optimizer, coarse_to_fine=1,
+                         content_weight=0.5, tv_weight=0.0, center_content=False, callback=seen.append)
+        assert objective.value_and_grad(seen[-1].pixels)[0] == pytest.approx(seen[-1].terms["total"], rel=1e-5)
+        assert result.losses["total"] == pytest.approx(objective.value_and_grad(result.image)[0], rel=0.05)
+    assert seen[0].image.dtype == np.uint8
+
+
+def test_the_best_iterate_is_the_result_and_its_loss_is_reported(photo, painting):
+    """A learning rate that diverges: the last iterate is worse than an earlier one."""
+    steps = []
+    result = stylize(photo, painting, **{**QUICK, "iterations": 6}, optimizer="adam", learning_rate=200.0,
+                     callback=steps.append)
+    totals = [step.terms["total"] for step in steps]
+    assert result.losses["total"] <= min(totals) < totals[-1]
+    if result.losses["total"] == min(totals):
+        np.testing.assert_array_equal(result.image, steps[int(np.argmin(totals))].image)
+
+
+def test_images_are_left_unmodified(photo, painting):
+    before = photo.copy(), painting.copy()
+    stylize(photo, painting, **QUICK)
+    np.testing.assert_array_equal(photo, before[0])
+    np.testing.assert_array_equal(painting, before[1])
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init", ["noise", "mix"])
+def test_a_seed_gives_the_same_bits_in_two_processes(init, photo, painting, tmp_path):
+    np.save(tmp_path / "photo.npy", photo)
+    np.save(tmp_path / "painting.npy", painting)
+    program = (
+        "import sys, numpy as np, nst_np\n"
+        "photo, painting = np.load(sys.argv[1] + '/photo.npy'), np.load(sys.argv[1] + '/painting.npy')\n"
+        f"result = nst_np.stylize(photo, painting, network='wavelet', init={init!r}, iterations=4, seed=5)\n"
+        "np.savez(sys.argv[1] + '/' + sys.argv[2], image=result.image, totals=[r['total'] for r in result.history])"
+    )
+    root = Path(__file__).parent.parent
+    runs = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), f"{n}.npz"], cwd=root) for n in (1, 2)]
+    assert [run.wait() for run in runs] == [0, 0]
+    one, two = np.load(tmp_path / "1.npz"), np.load(tmp_path / "2.npz")
+    np.testing.assert_array_equal(one["image"], two["image"])
+    np.testing.assert_array_equal(one["totals"], two["totals"])
+    assert (one["image"] != stylize(photo, painting, network="wavelet", init=init, iterations=4, seed=6).image).any()
+
+
+# --- initial images ---------------------------------------------------------------------------------------------------
+
+
+def test_initial_images(photo, painting, folder):
+    content, style = photo.astype(np.float32), painting.astype(np.float32)
+    start = {init: initial_image(Config(init=init, noise_ratio=0.25, seed=7), content, style, (32, 48))
+             for init in ("content", "noise", "style", "mix", "painting.png")}
+    np.testing.assert_array_equal(start["content"], content)
+    assert start["content"] is not content
+    noise = np.random.default_rng(7).uniform(0, 255, (32, 48, 3)).astype(np.float32)
+    np.testing.assert_array_equal(start["noise"], noise)
+    np.testing.assert_allclose(start["mix"], 0.75 * content + 0.25 * noise, rtol=1e-6)
+    np.testing.assert_array_equal(start["style"], resize_image(style, 32, 48))
+    np.testing.assert_array_equal(start["painting.png"], start["style"])
+    assert {image.dtype for image in start.values()} == {np.dtype("float32")}
+    for init in ("content", "mix"):
+        np.testing.assert_array_equal(initial_image(Config(init=init, seed=7), None, style, (32, 48)), noise)
+
+
+def test_an_initial_image_that_cannot_be_had(photo, folder):
+    words = "init must be 'content', 'noise', 'style', 'mix' or an image file; "
+    with pytest.raises(InputError, match=f"^{words}initial image 'contnet': cannot be opened"):
+        stylize(photo, photo, init="contnet", network="vgg19", weights="no such file")  # said before weights are read
+    Path("text.png").write_text("no image")
+    with pytest.raises(InputError, match=f"^{words}initial image 'text.png': not an image"):
+        stylize(photo, photo, init="text.png", **QUICK)
+    with pytest.raises(InputError, match="^init is 'style', but there is no style image$"):
+        stylize(photo, None, init="style", **QUICK)
+
+
+# --- what is given, and its size --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image, message", [
+    (np.zeros((8, 8)), r"content image must be of shape \(height, width, 3\), not \(8, 8\)"),
+    (np.zeros((8, 8, 4)), r"content image must be of shape \(height, width, 3\), not \(8, 8, 4\)"),
+    (np.zeros((0, 8, 3)), r"content image must be of shape \(height, width, 3\), not \(0, 8, 3\)"),
+    (np.zeros((8, 8, 3), bool), "content image must hold numbers of 0–255, not bool"),
+    (np.full((8, 8, 3), "a"), "content image must hold numbers of 0–255, not <U1"),
+    (np.full((8, 8, 3), np.nan), "content image holds NaN or infinity"),
+    (np.full((8, 8, 3), 1e300), "content image holds NaN or infinity"),
+    ([[[1, 2, 3]]], "content image must be a NumPy array or the path of a file, not list"),
+])
+def test_an_array_that_is_no_image(image, message, painting):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        stylize(image, painting, **QUICK)
+
+
+def test_sizes(photo, painting, folder):
+    content, style = as_pixels("photo.png", "content image", 24), painting
+    assert content.shape == (16, 24, 3)
+    assert as_pixels(photo, "content image", None).shape == (32, 48, 3)
+    assert as_pixels(photo, "content image", 96).shape == (64, 96, 3)
+    assert load_style(style, Config(), content).shape == (40, 40, 3)
+    assert load_style(style, Config(style_size=20), content).shape == (20, 20, 3)
+    assert load_style(style, Config(style_scale=0.5), content).shape == (12, 12, 3)
+    assert load_style("painting.png", Config(), content).shape == (24, 24, 3)
+    assert load_style("painting.png", Config(style_scale=2.0), content).shape == (48, 48, 3)
+    assert load_style(Path("painting.png"), Config(style_scale=2.0, style_size=30), content).shape == (30, 30, 3)
+    assert load_style("painting.png", Config(size=64), None).shape == (64, 64, 3)
+    assert stylize(photo, painting, size=24, **QUICK).image.shape == (16, 24, 3)
+    assert stylize("photo.png", Path("painting.png"), size=32, **QUICK).image.shape == (21, 32, 3)
+
+
+def test_style_alone_and_content_alone(photo, painting):
+    texture = stylize(None, painting, size=32, **QUICK)
+    assert texture.image.shape == (32, 32, 3)
+    assert not any(name.startswith("content ") for name in texture.losses)
+    reconstruction = stylize(photo, None, init="noise", **QUICK)
+    assert reconstruction.image.shape == (32, 48, 3)
+    assert not any(name.startswith("style ") for name in reconstruction.losses)
+    with pytest.raises(InputError, match="^neither a content nor a style image is given$"):
+        stylize(None, None, **QUICK)
+
+
+def test_nothing_left_to_minimise(photo, painting):
+    with pytest.raises(InputError, match="^an objective needs a content image, a style image or a total variation$"):
+        stylize(None, painting, style_weight=0, **QUICK)
+    result = stylize(photo, photo, style_weight=0, content_weight=1, **QUICK)  # the start is the minimum
+    assert result.status == "converged"
+    np.testing.assert_array_equal(result.image, photo)
+    assert (result.history, result.losses["total"]) == ([], 0.0)
+
+
+def test_layers_that_do_not_exist_are_refused_with_the_list_of_those_that_do(photo, painting):
+    names = ", ".join(f"scale{s}" for s in range(1, 13))
+    with pytest.raises(InputError, match=f"^wavelet has no layer 'relu1_1'; valid: {names}$"):
+        stylize(photo, painting, style_layers={"relu1_1": 1.0}, **QUICK)
+
+
+def test_a_network_of_the_callers_own(photo, painting):
+    network = nst_np.load_network("wavelet")
+    network.name = "mine"
+    assert stylize(photo, painting, network=network, iterations=1).settings.network == Config.network
+    with pytest.raises(InputError, match="^network must be one of auto, vgg19, vgg16, wavelet, not 'mine'$"):
+        stylize(photo, painting, network="mine", iterations=1)
+
+
+@pytest.mark.parametrize("setting", ["output", "quality", "save_every", "history"])
+def test_settings_that_would_write_files_are_refused(setting, photo, painting):
+    with pytest.raises(InputError, match=f"^{setting} is for the command line only"):
+        stylize(photo, painting, **QUICK, **{setting: None})
+
+
+def test_too_small_or_too_thin_an_image(photo, painting):
+    with pytest.raises(InputError, match="^content image is 3×3; scale1 needs at least 5×5$"):
+        stylize(photo[:3, :3], painting, **QUICK)
+    with pytest.raises(InputError, match="^style image is 2000×3; scale1 needs at least 5×5$"):
+        stylize(photo, np.zeros((3, 2000, 3), np.uint8), **QUICK)
+    with pytest.raises(InputError, match="^content image is 12×9; conv5_1 needs at least 16×16$"):
+        stylize(photo[:9, :12], painting, network=nst_np.load_network("vgg16", "random"),
+                content_layers={"conv5_1": 1.0}, iterations=1)
+    assert stylize(photo[:5, :40], painting, **QUICK).image.shape == (5, 40, 3)
+
+
+# --- how runs end -----------------------------------------------------------------------------------------------------
+
+
+def test_stopping_by_the_callback(photo, painting):
+    result = stylize(photo, painting, **QUICK, callback=lambda step: step.iteration == 2)
+    assert (result.status, result.message) == ("stopped", "stopped by the callback after iteration 2")
+    assert (result.nit, len(result.history)) == (2, 2)
+    np.testing.assert_array_equal(result.image, stylize(photo, painting, **{**QUICK, "iterations": 2}).image)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_an_interrupted_runs_settings_make_its_picture_again(optimizer, photo, painting):
+    result = stylize(photo, painting, **{**QUICK, "iterations": 9}, optimizer=optimizer, callback=interrupt_at(4))
+    assert (result.status, result.message) == ("interrupted", "interrupted after iteration 4 of 9")
+    assert (result.nit, result.settings.iterations) == (4, 4)
+    again = run(result.settings, photo.astype(np.float32), painting.astype(np.float32))
+    np.testing.assert_array_equal(again.image, result.image)
+    assert again.losses == result.losses
+
+
+def test_an_interrupt_before_the_first_iteration_is_the_callers(photo, painting, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optimize, "minimize", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stylize(photo, painting, **QUICK)
+
+
+@pytest.mark.parametrize("what", ["value", "gradient"])
+def test_nan_stops_the_run_with_the_last_good_image(what, photo, painting, nan_after):
+    steps = []
+    nan_after(6, what)
+    with pytest.raises(NumericalError) as error:
+        stylize(photo, painting, **{**QUICK, "iterations": 50}, callback=steps.append)
+    name = {"value": "loss", "gradient": "gradient"}[what]
+    assert str(error.value) == f"the {name} is nan at evaluation 7; the run cannot go on"
+    result = error.value.result
+    assert isinstance(result, StylizeResult)
+    assert (result.status, result.message, result.nit) == ("failed", str(error.value), len(steps))
+    assert np.isfinite(result.losses["total"])
+    assert result.losses["total"] == min(step.terms["total"] for step in steps)
+    best = min(steps, key=lambda step: step.terms["total"])
+    np.testing.assert_array_equal(result.image, best.image)
+
+
+def test_nan_at_once_has_no_good_image(photo, painting, nan_after):
+    nan_after(0, "value")
+    with pytest.raises(NumericalError, match="^the loss is nan at evaluation 1;") as error:
+        stylize(photo, painting, **QUICK)
+    assert error.value.result is None
+
+
+def test_an_exception_of_the_callback_is_the_callers(photo, painting):
+    def callback(step):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stylize(photo, painting, **QUICK, callback=callback)
+
+
+# --- coarse to fine ---------------------------------------------------------------------------------------------------
+
+
+def test_coarse_to_fine_counts_its_iterations_through(photo, painting):
+    steps = []
+    result = stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2}, callback=steps.append)
+    assert [(step.iteration, step.iterations) for step in steps] == [(n, 6) for n in range(1, 7)]
+    assert [step.image.shape for step in steps] == [(16, 24, 3)] * 3 + [(32, 48, 3)] * 3
+    assert (result.image.shape, result.nit) == ((32, 48, 3), 6)
+    assert result.message == "all 3 iterations used at the last of 2 sizes, 6 in all"
+    assert result.losses["total"] == min(row["total"] for row in result.history[3:])
+
+
+@pytest.mark.parametrize("iteration", [2, 4])
+def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, photo, painting):
+    options = {**QUICK, "coarse_to_fine": 2}
+    interrupted = stylize(photo, painting, **options, callback=interrupt_at(iteration))
+    assert (interrupted.status, interrupted.message) == ("interrupted", f"interrupted after iteration {iteration} of 6")
+    assert interrupted.image.shape == (32, 48, 3)
+    assert interrupted.settings.iterations == 3
+    stopped = stylize(photo, painting, **options, callback=lambda step: step.iteration == iteration)
+    assert (stopped.status, stopped.nit) == ("stopped", iteration)
+    np.testing.assert_array_equal(stopped.image, interrupted.image)
+
+
+def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(photo, painting, nan_after):
+    coarse = stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2}, callback=lambda step: step.iteration == 3)
+    nan_after(coarse.nfev, "value")
+    with pytest.raises(NumericalError) as error:
+        stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2})
+    np.testing.assert_array_equal(error.value.result.image, coarse.image)
+
+
+def test_coarse_to_fine_that_starts_too_small(photo, painting):
+    with pytest.raises(InputError, match="^coarse_to_fine 5 starts at 3×2: content image is 3×2; scale1 needs"):
+        stylize(photo, painting, **{**QUICK, "coarse_to_fine": 5})
+
+
+# --- the settings of the result ---------------------------------------------------------------------------------------
+
+
+def test_settings_name_the_network_that_auto_was(photo, painting, offline):
+    result = stylize(photo, painting, **{**QUICK, "network": "auto"})
+    assert result.settings.network == "wavelet"
+    assert dataclasses.replace(result.settings, network="auto") == Config(**{**QUICK, "network": "auto"})
+
+
+def test_settings_keep_the_threads_of_the_environment(photo, painting, monkeypatch):
+    monkeypatch.delenv("NST_NP_THREADS", raising=False)
+    assert stylize(photo, painting, **QUICK).settings.threads is None
+    monkeypatch.setenv("NST_NP_THREADS", "1")
+    assert stylize(photo, painting, **QUICK).settings.threads == 1
+    assert stylize(photo, painting, **QUICK, threads=2).settings.threads == 2
+
+
+def test_rounding():
+    np.testing.assert_array_equal(to_uint8(np.array([-3.0, 0.4, 0.6, 254.6, 300.0])), [0, 0, 1, 255, 255])
+
+
+def test_missing_files_are_refused_by_name(painting):
+    with pytest.raises(ImageError, match="^content image 'no.png': cannot be opened"):
+        stylize("no.png", painting, **QUICK)
+    with pytest.raises(ImageError, match="^style image 'no.png': cannot be opened"):
+        stylize(painting, "no.png", **QUICK)
+
+
+def test_the_module_and_the_function_of_one_name_are_both_called(photo, painting):
+    assert sys.modules["nst_np.stylize"](photo, painting, **QUICK).nit == 3
