@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from nst_np.load import load_network
     from nst_np.objective import Evaluation, Objective
     from nst_np.optimize import minimize
-    from nst_np.stylize import Step, StylizeResult, stylize
+    from nst_np.transfer import Step, StylizeResult, stylize
 
 _HOMES = {
     "Config": "nst_np.config",
     "Evaluation": "nst_np.objective",
     "Objective": "nst_np.objective",
-    "Step": "nst_np.stylize",
-    "StylizeResult": "nst_np.stylize",
+    "Step": "nst_np.transfer",
+    "StylizeResult": "nst_np.transfer",
     "load_network": "nst_np.load",
     "minimize": "nst_np.optimize",
-    "stylize": "nst_np.stylize",
+    "stylize": "nst_np.transfer",
 }
 
 __all__ = [

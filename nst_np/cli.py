@@ -30,7 +30,7 @@ from nst_np.version import VERSION
 
 if TYPE_CHECKING:
     from nst_np.images import Picture
-    from nst_np.stylize import StylizeResult
+    from nst_np.transfer import StylizeResult
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 POSITIONAL = ("content", "style")
@@ -180,7 +180,7 @@ def _same_file(one: str, other: str) -> bool:
 
 def _run(config: Config, command: str, quiet: bool) -> int:
     from nst_np import callbacks, images
-    from nst_np.stylize import NO_IMAGE, load_style, run
+    from nst_np.transfer import NO_IMAGE, load_style, run
 
     def image(path: str | None, load: Callable[[str], Any]) -> Any:
         return None if path is None or path == NO_IMAGE else load(path)

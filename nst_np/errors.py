@@ -15,6 +15,10 @@ class InputError(NSTError, ValueError):
     """Something the user gave cannot be used: a value, an option, a size, a layer name."""
 
 
+class SizeError(InputError):
+    """An image that is too small for the layers that look at it."""
+
+
 class ImageError(InputError):
     """An image file that cannot be read or written."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nst_np.backend import Backend
-from nst_np.errors import InputError
+from nst_np.errors import InputError, SizeError
 from nst_np.layers import Layer
 
 Array = Any
@@ -98,12 +98,12 @@ class FeatureNetwork(ABC):
             raise InputError(f"{self.name} has no layer {tap!r}; valid: {', '.join(self.layers)}")
 
     def check_size(self, shape: tuple[int, ...], taps: Iterable[str], name: str = "image") -> None:
-        """Raise an `InputError` if an image of `shape` (height, width, …) is too small for `taps`."""
+        """Raise a `SizeError` if an image of `shape` (height, width, …) is too small for `taps`."""
         taps = list(taps)
         needed = self.minimum_size(taps)
         if min(shape[:2]) < needed:
             deepest = max(taps, key=self.layers.index)
-            raise InputError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
+            raise SizeError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
 
 
 def fastest(backend: Backend, readable: Layer) -> Layer:

@@ -15,12 +15,12 @@ from nst_np import files
 from nst_np.callbacks import Frames, Progress, check_history, write_history
 from nst_np.errors import ImageError, InputError
 from nst_np.images import load_image
-from nst_np.stylize import Step
+from nst_np.transfer import Step
 
 
 def step(iteration, iterations=20, *, seconds=2.0, total=3.0):
     image = np.full((4, 5, 3), iteration, dtype=float)
-    return Step(iteration, iterations, seconds, {"total": total}, image.ravel(), image.shape)
+    return Step(iteration, iterations, seconds, {"total": total}, image.shape[:2], image.ravel(), image.shape)
 
 
 class Terminal(io.StringIO):

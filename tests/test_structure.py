@@ -41,7 +41,8 @@ LEVELS = {
     "load": 6,
     "objective": 6,
     "optimize": 6,
-    "stylize": 7,
+    "canvas": 4,
+    "transfer": 7,
     "callbacks": 8,
     "cli": 9,
     "": 10,  # nst_np/__init__.py itself, which only gathers the public names
@@ -356,11 +357,11 @@ def test_cycles_within_a_folder_are_seen():
         ("nst_np.weights.keras", "from PIL import Image"),
         ("nst_np.images.reading", "import h5py"),
         ("nst_np.losses", "from torch import nn"),
-        ("nst_np.stylize", "print('done')"),
-        ("nst_np.stylize", "import sys\nsys.exit(1)"),
-        ("nst_np.stylize", "f = lambda line: print(line)"),
-        ("nst_np.stylize", "exit()"),
-        ("nst_np.stylize", "from importlib import import_module"),
+        ("nst_np.transfer", "print('done')"),
+        ("nst_np.transfer", "import sys\nsys.exit(1)"),
+        ("nst_np.transfer", "f = lambda line: print(line)"),
+        ("nst_np.transfer", "exit()"),
+        ("nst_np.transfer", "from importlib import import_module"),
         ("nst_np.cli", "__import__('cupy')"),
     ],
 )
@@ -411,7 +412,7 @@ def test_lengths_are_counted():
 
 def test_busy_scripts_are_seen():
     assert busy_scripts({"a.py": "import sys\nfrom nst_np.cli import main"}) == []
-    assert busy_scripts({"a.py": "from nst_np.stylize import run"}) == ["a.py:1 imports nst_np.stylize"]
+    assert busy_scripts({"a.py": "from nst_np.transfer import run"}) == ["a.py:1 imports nst_np.transfer"]
 
 
 def test_documentation_is_read():

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from nst_np import images, optimize
+from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
+from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import NETWORKS, Config, replace
-from nst_np.errors import InputError, NumericalError
+from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.load import Say, load_network
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
-Pixels = np.ndarray[Any, np.dtype[np.float32]]
 Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
 NO_IMAGE = "none"
 WRITES = ("output", "quality", "save_every", "history")  # settings that only the command line obeys
@@ -36,19 +34,21 @@ class Step:
     iterations : how many there will be.
     seconds : since the start of the optimisation.
     terms : the losses at this iterate (`nst_np.objective.Evaluation.terms`).
+    shape : height and width of the picture at the size that is worked on.
     """
 
     iteration: int
     iterations: int
     seconds: float
     terms: Mapping[str, float]
+    shape: tuple[int, int]
     _x: np.ndarray = field(repr=False)
-    _shape: tuple[int, int, int] = field(repr=False)
+    _canvas: tuple[int, int, int] = field(repr=False)
 
     @property
     def pixels(self) -> Pixels:
         """(H, W, 3) float32, RGB, not clipped."""
-        return self._x.reshape(self._shape).astype(np.float32)
+        return canvas.crop(self._x.reshape(self._canvas), self.shape).astype(np.float32)
 
     @property
     def image(self) -> np.ndarray:
@@ -159,11 +159,6 @@ def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
     return as_pixels(style, "style image", size)
 
 
-def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
-    """Height and width times a factor, rounded, at least 1."""
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
-
-
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
     """Rounded and clipped to 0–255."""
     rounded: np.ndarray = np.rint(pixels).clip(0, 255).astype(np.uint8)
@@ -198,12 +193,13 @@ def initial_image(config: Config, content: Pixels | None, style: Pixels | None, 
 def run(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
-    pixels = initial_image(config, content, style, _picture_shape(config, content, style))
+    shape = _picture_shape(config, content, style)
+    pixels = initial_image(config, content, style, shape)
     if network is None:
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
                                dtype=config.dtype, threads=config.threads, progress=progress, say=say)
     say(f"network {_describe(network)}")
-    return _Run(config, network, callback).all_sizes(content, style, pixels)
+    return _Run(config, network, callback, shape).all_sizes(content, style, pixels)
 
 
 def _describe(network: FeatureNetwork) -> str:
@@ -220,7 +216,7 @@ def _picture_shape(config: Config, content: Pixels | None, style: Pixels | None)
 
 @dataclass(frozen=True)
 class _Best:
-    """The image with the smallest loss that one size has seen so far."""
+    """The canvas with the smallest loss that one size has seen so far."""
 
     value: float
     pixels: Pixels
@@ -230,47 +226,57 @@ class _Best:
 class _Run:
     """The state of one run: what callbacks have seen, and the image to fall back on."""
 
-    def __init__(self, config: Config, network: FeatureNetwork, callback: Callback | None) -> None:
+    def __init__(self, config: Config, network: FeatureNetwork, callback: Callback | None,
+                 picture: tuple[int, int]) -> None:
         self.config, self.network, self.callback = config, network, callback
+        self.picture = picture  # height and width, without the margin
+        self.margin = canvas.margin_of(picture, config.margin)
+        self.factors = canvas.factors(picture, config.coarse_to_fine)
+        self.iterations = config.iterations * len(self.factors)
         self.history: list[dict[str, float]] = []
         self.start = time.perf_counter()
         self.nfev = 0
         self.best: _Best | None = None
         self.kept: _Best | None = None  # the best when the last whole iteration was over
 
-    def all_sizes(self, content: Pixels | None, style: Pixels | None, pixels: Pixels) -> StylizeResult:
-        """The optimisation, from the coarsest size to the picture's own."""
-        final, sizes = pixels.shape[:2], self.config.coarse_to_fine
+    def all_sizes(self, content: Pixels | None, style: Pixels | None, initial: Pixels) -> StylizeResult:
+        """The optimisation, from the smallest canvas to the picture's own size."""
+        initial = canvas.extend(initial, self.margin)
+        if content is not None:
+            content = canvas.extend(content, self.margin)
+        best: _Best | None = None
         try:
-            for level in reversed(range(sizes)):
-                shape = scaled_shape(final, 0.5**level)
-                start = pixels if pixels.shape[:2] == shape else images.resize_image(pixels, *shape)
-                outcome, best = self._one_size(_at(content, 0.5**level), _at(style, 0.5**level), start)
-                pixels = best.pixels
+            for factor in self.factors:
+                start = canvas.scaled(initial, factor)
+                if best is not None:
+                    start = canvas.next_start(best.pixels, start)
+                objective = self._objective(content, style, factor)
+                outcome, best = self._one_size(objective, start, factor)
                 if outcome.status == "stopped":
-                    return self._result(best, final, "stopped", f"stopped by the callback after iteration {self.done}")
+                    return self._result(best, "stopped", f"stopped by the callback after iteration {self.done}")
         except KeyboardInterrupt:
             if self.kept is None:
                 raise
-            return self._result(self.kept, final, "interrupted",
-                                f"interrupted after iteration {self.done} of {self.config.iterations * sizes}")
+            message = f"interrupted after iteration {self.done} of {self.iterations}"
+            return self._result(self.kept, "interrupted", message)
         except NumericalError as error:
             if self.kept is not None:
-                error.result = self._result(self.kept, final, "failed", str(error))
+                error.result = self._result(self.kept, "failed", str(error))
             raise
+        assert best is not None  # there is at least one size
+        sizes = len(self.factors)
         every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
-        return self._result(best, final, outcome.status, outcome.message + every)
+        return self._result(best, outcome.status, outcome.message + every)
 
     @property
     def done(self) -> int:
         """Iterations so far, at all sizes."""
         return len(self.history)
 
-    def _one_size(self, content: Pixels | None, style: Pixels | None,
-                  start: Pixels) -> tuple[optimize.OptimizeResult, _Best]:
+    def _one_size(self, objective: Objective, start: Pixels,
+                  factor: float) -> tuple[optimize.OptimizeResult, _Best]:
         config, backend = self.config, self.network.backend
         shape = (start.shape[0], start.shape[1], 3)
-        objective = self._objective(content, style, shape)
         self.best = None
         terms: dict[str, float] = {}  # of the latest evaluation
 
@@ -284,8 +290,8 @@ class _Run:
             return evaluation.value, backend.to_host(evaluation.gradient).ravel().astype(np.float64)
 
         def after_iteration(iterate: optimize.Iterate) -> bool | None:
-            step = Step(self.done + 1, config.iterations * config.coarse_to_fine, time.perf_counter() - self.start,
-                        terms, iterate.x, shape)
+            step = Step(self.done + 1, self.iterations, time.perf_counter() - self.start, terms,
+                        scaled_shape(self.picture, factor), iterate.x, shape)
             self.history.append(step.row())
             self.kept = self.best
             return self.callback(step) if self.callback is not None else None
@@ -298,49 +304,37 @@ class _Run:
         assert self.best is not None  # every method evaluates the start
         return outcome, self.best
 
-    def _objective(self, content: Pixels | None, style: Pixels | None, shape: tuple[int, ...]) -> Objective:
+    def _objective(self, content: Pixels | None, style: Pixels | None, factor: float) -> Objective:
         config = self.config
+        content, style = (
+            None if image is None or weight == 0 else canvas.scaled(image, factor)
+            for image, weight in ((content, config.content_weight), (style, config.style_weight))
+        )
         try:
             return Objective(
-                self.network, content=content if config.content_weight > 0 else None,
-                style=style if config.style_weight > 0 else None,
+                self.network, content=content, style=style,
                 content_layers=config.content_layers, style_layers=config.style_layers,
                 content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
                 normalization=config.normalization, center_content=config.center_content,
             )
-        except InputError as error:
-            if config.coarse_to_fine == 1:
-                raise
-            start = f"coarse_to_fine {config.coarse_to_fine} starts at {shape[1]}×{shape[0]}"
-            raise InputError(f"{start}: {error}") from error
+        except SizeError as error:
+            size = "" if factor == 1 else f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
+            margin = f" (with a margin of {self.margin} pixels)" if self.margin else ""
+            raise SizeError(f"{error}{size}{margin}") from error
 
-    def _result(self, best: _Best, shape: tuple[int, ...], status: str, message: str) -> StylizeResult:
-        pixels = best.pixels if best.pixels.shape[:2] == shape else images.resize_image(best.pixels, *shape)
+    def _result(self, best: _Best, status: str, message: str) -> StylizeResult:
+        full = self.picture[0] + 2 * self.margin, self.picture[1] + 2 * self.margin
+        pixels = best.pixels if best.pixels.shape[:2] == full else images.resize_image(best.pixels, *full)
         seconds = time.perf_counter() - self.start
-        return StylizeResult(to_uint8(pixels), best.terms, self.history, self._settings(status),
-                             _describe(self.network), status, message, self.done, self.nfev, seconds)
+        return StylizeResult(to_uint8(canvas.crop(pixels, self.picture)), best.terms, self.history,
+                             self._settings(status), _describe(self.network), status, message, self.done, self.nfev,
+                             seconds)
 
     def _settings(self, status: str) -> Config:
         name = self.network.name
         config = replace(self.config, network=name) if name in NETWORKS else self.config  # else it is the caller's own
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
-        if status in ("stopped", "interrupted", "failed") and config.coarse_to_fine == 1:
+        if status in ("stopped", "interrupted", "failed") and self.iterations == config.iterations:
             config = replace(config, iterations=self.done)
         return config
-
-
-def _at(image: Pixels | None, factor: float) -> Pixels | None:
-    if image is None or factor == 1:
-        return image
-    return images.resize_image(image, *scaled_shape(image.shape, factor))
-
-
-class _CallableModule(ModuleType):
-    """Importing this module binds ``nst_np.stylize`` to it, where the function of that name was: so both are called."""
-
-    def __call__(self, *arguments: Any, **settings: Any) -> StylizeResult:
-        return stylize(*arguments, **settings)
-
-
-sys.modules[__name__].__class__ = _CallableModule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 
 import nst_np
-from nst_np import optimize
+from nst_np import canvas, optimize
 from nst_np.config import Config
 from nst_np.errors import ImageError, InputError, NumericalError
 from nst_np.images import resize_image
-from nst_np.stylize import StylizeResult, as_pixels, initial_image, load_style, run, stylize, to_uint8
+from nst_np.transfer import StylizeResult, as_pixels, initial_image, load_style, run, stylize, to_uint8
 
-QUICK = {"network": "wavelet", "iterations": 3, "coarse_to_fine": 1}
+QUICK = {"network": "wavelet", "iterations": 3, "init": "content"}
+TWO_SIZES = {**QUICK, "coarse_to_fine": 2}
 
 
 def interrupt_at(iteration):
@@ -73,7 +75,7 @@ def test_the_librarys_calls(photo, painting):
 
 def test_the_function_is_called_by_its_name_whatever_was_imported_before():
     program = (
-        "import numpy as np, nst_np; nst_np.Step; from nst_np.stylize import Step; import nst_np.stylize\n"
+        "import numpy as np, nst_np; nst_np.Step; from nst_np.transfer import Step; import nst_np.transfer\n"
         "image = np.zeros((16, 16, 3), np.uint8) + np.arange(16, dtype=np.uint8)[:, None, None]\n"
         "print(nst_np.stylize(image, image, network='wavelet', iterations=1).image.shape)"
     )
@@ -173,9 +175,9 @@ def test_an_initial_image_that_cannot_be_had(photo, folder):
         stylize(photo, photo, init="contnet", network="vgg19", weights="no such file")  # said before weights are read
     Path("text.png").write_text("no image")
     with pytest.raises(InputError, match=f"^{words}initial image 'text.png': not an image"):
-        stylize(photo, photo, init="text.png", **QUICK)
+        stylize(photo, photo, **{**QUICK, "init": "text.png"})
     with pytest.raises(InputError, match="^init is 'style', but there is no style image$"):
-        stylize(photo, None, init="style", **QUICK)
+        stylize(photo, None, **{**QUICK, "init": "style"})
 
 
 # --- what is given, and its size --------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ def test_style_alone_and_content_alone(photo, painting):
     texture = stylize(None, painting, size=32, **QUICK)
     assert texture.image.shape == (32, 32, 3)
     assert not any(name.startswith("content ") for name in texture.losses)
-    reconstruction = stylize(photo, None, init="noise", **QUICK)
+    reconstruction = stylize(photo, None, **{**QUICK, "init": "noise"})
     assert reconstruction.image.shape == (32, 48, 3)
     assert not any(name.startswith("style ") for name in reconstruction.losses)
     with pytest.raises(InputError, match="^neither a content nor a style image is given$"):
@@ -327,9 +329,15 @@ def test_an_exception_of_the_callback_is_the_callers(photo, painting):
 # --- coarse to fine ---------------------------------------------------------------------------------------------------
 
 
-def test_coarse_to_fine_counts_its_iterations_through(photo, painting):
+@pytest.fixture
+def small_sizes(monkeypatch):
+    """Work begins even on a canvas of 16 pixels."""
+    monkeypatch.setattr(canvas, "SMALLEST", 16)
+
+
+def test_coarse_to_fine_counts_its_iterations_through(small_sizes, photo, painting):
     steps = []
-    result = stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2}, callback=steps.append)
+    result = stylize(photo, painting, **TWO_SIZES, callback=steps.append)
     assert [(step.iteration, step.iterations) for step in steps] == [(n, 6) for n in range(1, 7)]
     assert [step.image.shape for step in steps] == [(16, 24, 3)] * 3 + [(32, 48, 3)] * 3
     assert (result.image.shape, result.nit) == ((32, 48, 3), 6)
@@ -338,8 +346,8 @@ def test_coarse_to_fine_counts_its_iterations_through(photo, painting):
 
 
 @pytest.mark.parametrize("iteration", [2, 4])
-def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, photo, painting):
-    options = {**QUICK, "coarse_to_fine": 2}
+def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, small_sizes, photo, painting):
+    options = TWO_SIZES
     interrupted = stylize(photo, painting, **options, callback=interrupt_at(iteration))
     assert (interrupted.status, interrupted.message) == ("interrupted", f"interrupted after iteration {iteration} of 6")
     assert interrupted.image.shape == (32, 48, 3)
@@ -349,17 +357,44 @@ def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, photo,
     np.testing.assert_array_equal(stopped.image, interrupted.image)
 
 
-def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(photo, painting, nan_after):
-    coarse = stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2}, callback=lambda step: step.iteration == 3)
+def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_sizes, photo, painting, nan_after):
+    coarse = stylize(photo, painting, **TWO_SIZES, callback=lambda step: step.iteration == 3)
     nan_after(coarse.nfev, "value")
     with pytest.raises(NumericalError) as error:
-        stylize(photo, painting, **{**QUICK, "coarse_to_fine": 2})
+        stylize(photo, painting, **TWO_SIZES)
     np.testing.assert_array_equal(error.value.result.image, coarse.image)
 
 
-def test_coarse_to_fine_that_starts_too_small(photo, painting):
-    with pytest.raises(InputError, match="^coarse_to_fine 5 starts at 3×2: content image is 3×2; scale1 needs"):
-        stylize(photo, painting, **{**QUICK, "coarse_to_fine": 5})
+def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):
+    message = (
+        "style image is 20×20; scale4 needs at least 40×40 (at 0.5 of the size, where coarse_to_fine 2 begins) "
+        "(with a margin of 8 pixels)"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        stylize(photo, painting, **TWO_SIZES, style_layers={"scale4": 1.0})
+
+
+def test_small_pictures_have_one_size(photo, painting):
+    assert stylize(photo, painting, **QUICK).nit == QUICK["iterations"]
+
+
+def test_the_margin_is_painted_and_cut_off(small_sizes, photo, painting):
+    seen = []
+    for margin in (0, 4):
+        steps = []
+        result = stylize(photo, painting, **TWO_SIZES, margin=margin, callback=steps.append)
+        assert result.image.shape == (32, 48, 3)
+        assert [step.pixels.shape for step in steps] == [(16, 24, 3)] * 3 + [(32, 48, 3)] * 3
+        seen.append(result)
+    assert seen[0].losses["total"] != seen[1].losses["total"]
+    unpainted = stylize(photo, photo, style_weight=0, content_weight=1, **QUICK, margin=4)
+    np.testing.assert_array_equal(unpainted.image, photo)
+
+
+def test_the_second_size_begins_with_the_detail_of_the_initial_image(small_sizes, photo, painting):
+    """With a content loss alone the start is the minimum at both sizes, and nothing of the photo is lost."""
+    result = stylize(photo, painting, style_weight=0, content_weight=1, **TWO_SIZES)
+    assert np.abs(result.image.astype(float) - photo).max() <= 1
 
 
 # --- the settings of the result ---------------------------------------------------------------------------------------
@@ -388,7 +423,3 @@ def test_missing_files_are_refused_by_name(painting):
         stylize("no.png", painting, **QUICK)
     with pytest.raises(ImageError, match="^style image 'no.png': cannot be opened"):
         stylize(painting, "no.png", **QUICK)
-
-
-def test_the_module_and_the_function_of_one_name_are_both_called(photo, painting):
-    assert sys.modules["nst_np.stylize"](photo, painting, **QUICK).nit == 3

@@ -1,0 +1,71 @@
+"""The canvas that is painted: wider than the picture by a margin, and worked on at several sizes.
+
+A network continues an image beyond its edges in some way, by mirroring or by zeros, and an optimiser finds out: it
+paints a frame of lines there. So the canvas has a margin, mirrored from the image, that is painted too and then cut
+off. Work begins on a small canvas, where a brush stroke is a few pixels and a step of the optimiser moves all of it,
+and goes on to larger ones for the detail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nst_np import images
+
+Pixels = np.ndarray[Any, np.dtype[np.float32]]
+
+SMALLEST = 64  # shorter side, in pixels, of the smallest canvas that work begins on
+
+
+def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
+    """Height and width times a factor, rounded, at least 1."""
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def scaled(image: Pixels, factor: float) -> Pixels:
+    """The image with its height and width times a factor."""
+    return image if factor == 1 else images.resize_image(image, *scaled_shape(image.shape, factor))
+
+
+def factors(shape: tuple[int, ...], sizes: int) -> list[float]:
+    """Of the picture's size, from the smallest canvas to 1: …, ¼, ½, 1; no canvas is smaller than SMALLEST."""
+    useful = 1
+    while useful < sizes and min(shape[:2]) * 0.5**useful >= SMALLEST:
+        useful += 1
+    return [0.5**level for level in reversed(range(useful))]
+
+
+def margin_of(shape: tuple[int, ...], wanted: int) -> int:
+    """The margin of a picture, in pixels: the one wanted, at most a quarter of the shorter side; none below SMALLEST."""
+    return min(wanted, min(shape[:2]) // 4) if min(shape[:2]) >= SMALLEST else 0
+
+
+def extend(image: Pixels, margin: int) -> Pixels:
+    """The image with a mirrored margin around it."""
+    return np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect") if margin else image
+
+
+def crop(canvas: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """The middle of a canvas, of the picture's shape (height, width, …)."""
+    top, left = (canvas.shape[0] - shape[0]) // 2, (canvas.shape[1] - shape[1]) // 2
+    return canvas[top : top + shape[0], left : left + shape[1]]
+
+
+def next_start(painted: Pixels, initial: Pixels) -> Pixels:
+    """Where work on a larger canvas begins: what was painted, enlarged, with the initial image's detail.
+
+    Parameters
+    ----------
+    painted : (h, w, 3), the smaller canvas as it was painted.
+    initial : (H, W, 3), the initial image at the larger size.
+
+    Returns
+    -------
+    (H, W, 3): ``painted`` enlarged, plus what of ``initial`` is lost when it is reduced to (h, w) and enlarged again
+    (one level of a Laplacian pyramid, Burt & Adelson 1983).
+    """
+    height, width = initial.shape[:2]
+    coarse = images.resize_image(initial, *painted.shape[:2])
+    return images.resize_image(painted, height, width) + (initial - images.resize_image(coarse, height, width))

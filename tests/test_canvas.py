@@ -1,0 +1,60 @@
+"""The canvas: sizes, margins, and what is carried from one size to the next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nst_np import canvas
+
+
+def image(height, width, seed=0):
+    return np.random.default_rng(seed).uniform(60, 200, (height, width, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("shape", "sizes", "expected"), [
+    ((256, 384), 3, [0.25, 0.5, 1]),
+    ((255, 384), 3, [0.5, 1]),
+    ((4000, 3000), 2, [0.5, 1]),
+    ((127, 500), 3, [1]),
+    ((9, 9), 8, [1]),
+    ((512, 512), 1, [1]),
+])
+def test_sizes(shape, sizes, expected):
+    assert canvas.factors(shape, sizes) == expected
+
+
+@pytest.mark.parametrize(("shape", "wanted", "margin"), [
+    ((256, 384), 16, 16), ((256, 384), 0, 0), ((64, 384), 100, 16), ((63, 384), 16, 0), ((9, 9), 16, 0),
+])
+def test_margin(shape, wanted, margin):
+    assert canvas.margin_of(shape, wanted) == margin
+
+
+@pytest.mark.parametrize("margin", [0, 1, 7])
+def test_the_margin_is_a_mirror_and_comes_off_again(margin):
+    x = image(30, 41)
+    extended = canvas.extend(x, margin)
+    assert extended.shape == (30 + 2 * margin, 41 + 2 * margin, 3)
+    np.testing.assert_array_equal(canvas.crop(extended, x.shape), x)
+    if margin:
+        np.testing.assert_array_equal(extended[margin - 1, margin:-margin], x[1])
+        np.testing.assert_array_equal(extended[margin:-margin, -margin], x[:, -2])
+
+
+def test_what_was_not_painted_is_carried_over_unchanged():
+    initial = image(40, 60)
+    np.testing.assert_allclose(canvas.next_start(canvas.scaled(initial, 0.5), initial), initial, atol=1e-4)
+
+
+def test_what_was_painted_is_carried_over_under_the_detail():
+    initial = image(40, 60)
+    painted = canvas.scaled(initial, 0.5) + np.float32(20)
+    np.testing.assert_allclose(canvas.next_start(painted, initial), initial + 20, atol=1e-4)
+
+
+def test_scaling():
+    assert canvas.scaled(image(37, 53), 0.5).shape == (18, 26, 3)
+    x = image(8, 8)
+    assert canvas.scaled(x, 1) is x
+    assert canvas.scaled_shape((1, 1), 0.25) == (1, 1)
