@@ -67,19 +67,19 @@ class Config:
 
     content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")
     style_layers: Layers | None = _option(None, "objective", "layers and weights of the style loss (default: relu1_1 … relu5_1, or all scales, equally)", metavar="NAME[=W],…")
-    content_weight: float = _option(0.015, "objective", "α, the weight of the content loss", metavar="X", minimum=0)
+    content_weight: float = _option(0.01, "objective", "α, the weight of the content loss", metavar="X", minimum=0)
     style_weight: float = _option(1.0, "objective", "β, the weight of the style loss", metavar="X", minimum=0)
     tv_weight: float = _option(0.0, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas", choices=NORMALIZATIONS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels", choices=OPTIMIZERS)
-    iterations: int = _option(40, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
+    iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("mix", "start", "initial image: 'content', 'noise', 'style', 'mix' (of content and noise) or a file", metavar="WHAT")
-    noise_ratio: float = _option(0.25, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
+    noise_ratio: float = _option(0.2, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
     coarse_to_fine: int = _option(3, "start", "number of sizes to work at, each twice the one before; none is below 64 pixels", metavar="N", minimum=1, maximum=8)
     margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)

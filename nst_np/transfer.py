@@ -318,7 +318,8 @@ class _Run:
                 normalization=config.normalization, center_content=config.center_content,
             )
         except SizeError as error:
-            size = "" if factor == 1 else f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
+            first = f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
+            size = "" if factor == 1 else first
             margin = f" (with a margin of {self.margin} pixels)" if self.margin else ""
             raise SizeError(f"{error}{size}{margin}") from error
 

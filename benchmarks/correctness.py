@@ -1,0 +1,82 @@
+"""The figures behind "every derivative is right": worst errors of all gradient checks, and parity with PyTorch.
+
+    python benchmarks/correctness.py
+
+It measures what the tests assert, by the tests' own functions. Without PyTorch its second table is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nst_np import gradcheck, load_network, losses  # noqa: E402
+from nst_np.layers import LAYERS  # noqa: E402
+from tests import test_layers, test_losses, test_networks, test_objective  # noqa: E402
+
+NO_LIMIT = np.inf
+
+
+def layer_error(name: str) -> float:
+    """Worst entry of the Jacobian, over the shapes that the tests use."""
+    cases = [test_layers.example(name, *shape) for shape in ((5, 5), (6, 7), (9, 6))]
+    return max(gradcheck.check_jacobian(layer, x, tolerance=NO_LIMIT) for layer, x in cases)
+
+
+def loss_error(name: str) -> float:
+    """Worst directional derivative, over the shapes that the tests use."""
+    worst = 0.0
+    for shape in ((1, 2), (6, 7), (37, 53)):
+        loss, F = test_losses.example(name, *shape)
+        error = gradcheck.check_scalar(
+            lambda F, loss=loss: losses.value_and_grad(test_losses.BACKEND, loss, F), F, tolerance=NO_LIMIT)
+        worst = max(worst, error)
+    return worst
+
+
+def network_errors() -> dict[str, float]:
+    """Directional derivatives of all taps at once, by the pixels of a 37×53 image."""
+    errors = {}
+    for name, pooling, taps in test_networks.CASES:
+        f = test_networks.scalar(test_networks.network(name, pooling=pooling), taps, (37, 53))
+        label = name if name == "wavelet" else f"{name}, {pooling} pooling"
+        errors[f"network {label}"] = gradcheck.check_scalar(f, test_networks.image(37, 53), tolerance=NO_LIMIT)
+    for name in ("vgg19", "wavelet"):
+        network = load_network(name, "random:0" if name == "vgg19" else "auto", device="cpu", dtype="float64")
+        for normalization in test_objective.NORMALIZATIONS:
+            f = test_objective.objective(network, normalization, center_content=True).value_and_grad
+            x = test_objective.image(37, 53, 3)
+            error = gradcheck.check_scalar(f, x, step=2e-3, tolerance=NO_LIMIT)
+            errors[f"objective on {name}, {normalization}"] = error
+    return errors
+
+
+def main() -> None:
+    print("| gradient against finite differences, float64 | worst relative error |\n|---|---|")
+    for name in LAYERS:
+        print(f"| layer {name} | {layer_error(name):.1e} |", flush=True)
+    for name in losses.LOSSES:
+        print(f"| {name} | {loss_error(name):.1e} |", flush=True)
+    for name, error in network_errors().items():
+        print(f"| {name} | {error:.1e} |", flush=True)
+    try:
+        import torch
+    except ImportError:
+        return
+    from tests import test_parity
+
+    print(f"\n| against autograd of PyTorch {torch.__version__} | dtype | value | gradient |\n|---|---|---|---|")
+    for architecture, pooling in (("vgg19", "average"), ("vgg16", "max"), ("wavelet", "")):
+        for normalization in test_objective.NORMALIZATIONS:
+            for dtype in ("float64", "float32"):
+                value, gradient = test_parity.parity_errors(architecture, pooling, normalization, dtype)
+                print(f"| {architecture} {pooling} {normalization} | {dtype} | {value:.1e} | {gradient:.1e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
