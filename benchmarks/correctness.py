@@ -75,7 +75,8 @@ def main() -> None:
         for normalization in test_objective.NORMALIZATIONS:
             for dtype in ("float64", "float32"):
                 value, gradient = test_parity.parity_errors(architecture, pooling, normalization, dtype)
-                print(f"| {architecture} {pooling} {normalization} | {dtype} | {value:.1e} | {gradient:.1e} |", flush=True)
+                label = " ".join(filter(None, (architecture, pooling, normalization)))
+                print(f"| {label} | {dtype} | {value:.1e} | {gradient:.1e} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def factors(shape: tuple[int, ...], sizes: int) -> list[float]:
 
 
 def margin_of(shape: tuple[int, ...], wanted: int) -> int:
-    """The margin of a picture, in pixels: the one wanted, at most a quarter of the shorter side; none below SMALLEST."""
+    """The margin of a picture, in pixels: what is wanted, up to a quarter of the shorter side; none below SMALLEST."""
     return min(wanted, min(shape[:2]) // 4) if min(shape[:2]) >= SMALLEST else 0
 
 

@@ -425,3 +425,15 @@ def crelu(xp: Any, x: Array) -> tuple[Array, Backward]:
         return dy[..., :channels] * positive.unpack() - dy[..., channels:] * negative.unpack()
 
     return xp.concatenate([xp.maximum(x, 0), xp.maximum(-x, 0)], axis=-1), backward
+
+
+@layer(_bank_example, linear=False)
+def rectified_wavelets(xp: Any, x: Array, bank: WaveletBank) -> tuple[Array, Backward]:
+    """`wavelets`, then `crelu`: (H + n - 1, W + n - 1, C) to (H, W, C, 2 (2 Q - 1)); backward in reverse."""
+    z, to_x = wavelets(xp, x, bank)
+    y, to_z = crelu(xp, z)
+
+    def backward(dy: Array) -> Array:
+        return to_x(to_z(dy))
+
+    return y, backward

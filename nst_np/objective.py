@@ -140,6 +140,7 @@ class Objective:
         terms: dict[str, float] = {}
         gradients: dict[str, Array] = {}
         groups = dict.fromkeys((term.group for term in self.terms), 0.0)
+        last = {term.layer: term for term in self.terms}  # after which the layer's features are not needed any more
         for term in self.terms:
             F = features[term.layer]
             value, d_statistic = term.loss.value_and_grad(backend, term.loss.statistic(backend, F))
@@ -149,7 +150,9 @@ class Objective:
                 terms[f"{term.group} {term.layer}"] = value
             weighted = tuple(d * term.weight for d in d_statistic)
             gradients[term.layer] = add(gradients.get(term.layer), term.loss.pull_back(backend, F, weighted))
-        del features, F
+            del F
+            if last[term.layer] is term:
+                del features[term.layer]
         at_pixels = gradients.pop(PIXELS, None)
         gradient = add(at_pixels, backward(gradients))
         return Evaluation(total, gradient, {"total": total, **groups, **terms})

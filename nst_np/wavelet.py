@@ -32,8 +32,8 @@ MAX_SCALES = 12
 class WaveletNetwork(FeatureNetwork):
     """Wavelets at each scale of an image pyramid; ``scale1`` is the finest.
 
-    The first layer turns RGB into opponent colours. Then, at every scale: mirror padding, `wavelets`, `crelu`, which
-    make the (H / 2^(s-1), W / 2^(s-1), 198) features ``scale s``; and `downsample` to the next one.
+    The first layer turns RGB into opponent colours. Then, at every scale: mirror padding and `rectified_wavelets`,
+    which make the (H / 2^(s-1), W / 2^(s-1), 198) features ``scale s``; and `downsample` to the next one.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -42,8 +42,7 @@ class WaveletNetwork(FeatureNetwork):
         complex_dtype = np.result_type(backend.dtype, np.complex64)
         self._bank = WaveletBank(*(backend.xp.asarray(factor.astype(complex_dtype)) for factor in bank_factors()))
         self._colors = backend.asarray(opponent_matrix())
-        self._wavelets = fastest(backend, layers.wavelets)
-        self._crelu = fastest(backend, layers.crelu)
+        self._rectified_wavelets = fastest(backend, layers.rectified_wavelets)
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """The image at the coarsest scale must be larger than the mirrored border of 4 pixels."""
@@ -91,12 +90,11 @@ class WaveletNetwork(FeatureNetwork):
         """One scale: (H, W, 3) opponent colours to (H, W, 198) rectified responses."""
         xp = self.backend.xp
         x, unpad = layers.reflect_pad(xp, x, KERNEL // 2)
-        z, to_padded = self._wavelets(xp, x, self._bank)
-        y, to_responses = self._crelu(xp, z)
+        y, to_padded = self._rectified_wavelets(xp, x, self._bank)
         shape = y.shape
 
         def backward(dy: Array) -> Array:
-            return unpad(to_padded(to_responses(dy.reshape(shape))))
+            return unpad(to_padded(dy.reshape(shape)))
 
         return y.reshape(*shape[:2], -1), backward
 

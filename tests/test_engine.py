@@ -17,9 +17,9 @@ SHAPES = [(9, 9), (16, 10), (37, 53), (70, 31), (130, 64)]
 @pytest.fixture(autouse=True)
 def small_strips(monkeypatch):
     """Strips of a few rows, so that even these images have many."""
-    from nst_np.engine import convolution, products, rectifier, wavelets
+    from nst_np.engine import convolution, products, wavelets
 
-    for module in (convolution, rectifier, wavelets):
+    for module in (convolution, wavelets):
         monkeypatch.setattr(module, "STRIP_BYTES", 20_000)
     monkeypatch.setattr(products, "ROWS", 100)
 

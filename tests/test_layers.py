@@ -83,7 +83,9 @@ def test_directional_derivative_at_an_odd_size(name):
     layer, x = example(name, 37, 53)
     y, _ = layer(x)
     w = np.random.default_rng(1).standard_normal(y.shape)
-    assert gradcheck.check_scalar(lambda x: ((layer(x)[0] * w).sum(), layer(x)[1](w)), x) <= 1e-7
+    # A convolution's output is not kept away from the kink of a rectifier behind it: there, a step that crosses none.
+    step = 1e-6 if name == "rectified_wavelets" else gradcheck.STEP
+    assert gradcheck.check_scalar(lambda x: ((layer(x)[0] * w).sum(), layer(x)[1](w)), x, step=step) <= 1e-7
 
 
 @pytest.mark.parametrize("name", NAMES)

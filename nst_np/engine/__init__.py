@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_np.engine import convolution, products, rectifier, wavelets
+from nst_np.engine import convolution, products, wavelets
 from nst_np.engine.strips import Strips
 
 Array = Any
@@ -36,7 +36,7 @@ class Engine:
 def make_engine(xp: Any, threads: int) -> Engine:
     """The engine for an array module; `threads` are Python threads, each of which calls BLAS with one."""
     strips = Strips(xp, threads)
-    fast = (convolution.conv3x3, wavelets.wavelets, rectifier.crelu)
+    fast = (convolution.conv3x3, wavelets.rectified_wavelets)
     return Engine(
         layers={function.__name__: _bound(function, strips) for function in fast},
         gram=lambda Ft: products.gram(strips, Ft),
