@@ -44,25 +44,28 @@ class Progress:
             self._update_bar(step)
         elif step.iteration * 10 // step.iterations > self._tenth:
             self._tenth = step.iteration * 10 // step.iterations
-            left = step.seconds / step.iteration * (step.iterations - step.iteration)
-            self._stream.write(
-                f"iteration {step.iteration}/{step.iterations}, loss {step.terms['total']:.4g}, {left:.0f} s left\n"
-            )
+            self._stream.write(f"iteration {step.iteration}/{step.iterations}, {_state(step)}\n")
             self._stream.flush()
 
     def _update_bar(self, step: Step) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=step.iterations, file=self._stream, unit="it", dynamic_ncols=True)
+            # tqdm's own estimate takes every iteration for as long as the last ones, which they are not.
+            layout = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+            self._bar = tqdm(total=step.iterations, file=self._stream, bar_format=layout, dynamic_ncols=True)
             self._bar.start_t = time.time() - step.seconds  # the first iteration took time, too
-        self._bar.set_postfix_str(f"loss {step.terms['total']:.4g}", refresh=False)
+        self._bar.set_postfix_str(_state(step), refresh=False)
         self._bar.update(step.iteration - self._bar.n)
 
     def close(self) -> None:
         """Leave the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _state(step: Step) -> str:
+    return f"loss {step.terms['total']:.4g}, {step.seconds_left:.0f} s left"
 
 
 class Frames:

@@ -35,6 +35,7 @@ class Step:
     seconds : since the start of the optimisation.
     terms : the losses at this iterate (`nst_np.objective.Evaluation.terms`).
     shape : height and width of the picture at the size that is worked on.
+    work : the share of the whole run's work that is done, above 0 and up to 1; an iteration counts by its pixels.
     """
 
     iteration: int
@@ -42,6 +43,7 @@ class Step:
     seconds: float
     terms: Mapping[str, float]
     shape: tuple[int, int]
+    work: float
     _x: np.ndarray = field(repr=False)
     _canvas: tuple[int, int, int] = field(repr=False)
 
@@ -54,6 +56,11 @@ class Step:
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8, RGB."""
         return to_uint8(self.pixels)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rest will take if it goes on as it went."""
+        return self.seconds * (1 / self.work - 1)
 
     def row(self) -> dict[str, float]:
         """This iteration's line of the history."""
@@ -273,6 +280,12 @@ class _Run:
         """Iterations so far, at all sizes."""
         return len(self.history)
 
+    def _work(self, factor: float, iteration: int) -> float:
+        """The share of the work that is done after an iteration at one of the sizes."""
+        before = sum(smaller**2 for smaller in self.factors if smaller < factor) * self.config.iterations
+        total = sum(every**2 for every in self.factors) * self.config.iterations
+        return (before + iteration * factor**2) / total
+
     def _one_size(self, objective: Objective, start: Pixels,
                   factor: float) -> tuple[optimize.OptimizeResult, _Best]:
         config, backend = self.config, self.network.backend
@@ -291,7 +304,7 @@ class _Run:
 
         def after_iteration(iterate: optimize.Iterate) -> bool | None:
             step = Step(self.done + 1, self.iterations, time.perf_counter() - self.start, terms,
-                        scaled_shape(self.picture, factor), iterate.x, shape)
+                        scaled_shape(self.picture, factor), self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())
             self.kept = self.best
             return self.callback(step) if self.callback is not None else None

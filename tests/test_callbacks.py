@@ -20,7 +20,8 @@ from nst_np.transfer import Step
 
 def step(iteration, iterations=20, *, seconds=2.0, total=3.0):
     image = np.full((4, 5, 3), iteration, dtype=float)
-    return Step(iteration, iterations, seconds, {"total": total}, image.shape[:2], image.ravel(), image.shape)
+    work = iteration / iterations
+    return Step(iteration, iterations, seconds, {"total": total}, image.shape[:2], work, image.ravel(), image.shape)
 
 
 class Terminal(io.StringIO):
@@ -63,7 +64,7 @@ def test_progress_on_a_terminal_is_a_bar():
     assert "3/3" in last
     assert "loss 0.25" in last
     assert "100%" in last
-    assert "01:00<" in stream.getvalue()  # the time before the first update counts
+    assert "[01:00, loss" in stream.getvalue()  # the time before the first update counts
     Progress(Terminal()).close()
 
 

@@ -374,6 +374,14 @@ def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):
         stylize(photo, painting, **TWO_SIZES, style_layers={"scale4": 1.0})
 
 
+def test_work_is_counted_in_pixels(small_sizes, photo, painting):
+    steps = []
+    stylize(photo, painting, **TWO_SIZES, callback=steps.append)
+    assert [step.work for step in steps] == pytest.approx([1 / 15, 2 / 15, 3 / 15, 7 / 15, 11 / 15, 1])
+    assert steps[2].seconds_left == pytest.approx(4 * steps[2].seconds)
+    assert steps[-1].seconds_left == 0
+
+
 def test_small_pictures_have_one_size(photo, painting):
     assert stylize(photo, painting, **QUICK).nit == QUICK["iterations"]
 
