@@ -79,7 +79,7 @@ class Config:
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("mix", "start", "initial image: 'content', 'noise', 'style', 'mix' (of content and noise) or a file", metavar="WHAT")
-    noise_ratio: float = _option(0.2, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
+    noise_ratio: float = _option(0.1, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
     coarse_to_fine: int = _option(3, "start", "number of sizes to work at, each twice the one before; none is below 64 pixels", metavar="N", minimum=1, maximum=8)
     margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
