@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +141,7 @@ def test_help_shows_every_option_with_its_default_in_groups(command):
     assert command("--version") == (0, f"nst_np {VERSION}\n", "")
 
 
-def test_help_is_quick_and_imports_nothing_heavy():
+def test_help_imports_nothing_heavy():
     program = (
         "import sys; from nst_np.cli import main; code = main(['--help'])\n"
         "print(code, sorted({'numpy', 'scipy', 'PIL', 'h5py', 'tqdm', 'pooch', 'requests'} & set(sys.modules)))"
@@ -150,12 +149,6 @@ def test_help_is_quick_and_imports_nothing_heavy():
     run = [sys.executable, "-c", program]
     done = subprocess.run(run, cwd=SCRIPT.parent.parent, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, SCRIPT, "--help"], stdout=subprocess.DEVNULL, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.5
 
 
 # --- config files -----------------------------------------------------------------------------------------------------

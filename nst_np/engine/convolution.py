@@ -22,7 +22,7 @@ def _correlate(strips: Strips, xp: Any, x: Array, kernel: Array) -> Array:
     padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
     matrix = kernel.reshape(9 * channels, -1)
     y = xp.empty((height, width, matrix.shape[1]), dtype=x.dtype)
-    rows = strips.rows(9 * x[:1].nbytes, STRIP_BYTES)
+    rows = strips.rows(height, 9 * x[:1].nbytes, STRIP_BYTES)
 
     def correlate(top: int, bottom: int) -> None:
         n = bottom - top

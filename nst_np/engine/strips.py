@@ -18,6 +18,7 @@ import numpy as np
 
 Result = TypeVar("Result")
 
+AT_LEAST = 4  # strips on a CPU
 DEVICE_FACTOR = 64  # a GPU wants larger strips: its launches cost more than its caches give
 
 
@@ -36,9 +37,15 @@ class Strips:
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
 
-    def rows(self, row_bytes: int, strip_bytes: int) -> int:
-        """How many rows of `row_bytes` make a strip of about `strip_bytes`; at least one."""
-        return max(1, strip_bytes * (1 if self._host else DEVICE_FACTOR) // max(1, row_bytes))
+    def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
+        """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
+
+        On a CPU there are at least AT_LEAST strips, for as many threads to share: however many threads there are,
+        because the strips decide in which order numbers are added.
+        """
+        if not self._host:
+            return max(1, strip_bytes * DEVICE_FACTOR // max(1, row_bytes))
+        return max(1, min(strip_bytes // max(1, row_bytes), -(-length // AT_LEAST)))
 
     def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
         """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""

@@ -31,7 +31,7 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
     height, width, channels = x.shape[0] - n + 1, x.shape[1] - n + 1, x.shape[2]
     kernels = dense_kernels(xp, bank).astype(x.dtype)
     responses = kernels.shape[1]
-    rows = max(n - 1, strips.rows(n * n * x[:1].nbytes, STRIP_BYTES))
+    rows = max(n - 1, strips.rows(height, n * n * x[:1].nbytes, STRIP_BYTES))
     y = xp.empty((height, width, channels, 2 * responses), dtype=x.dtype)
     signs: dict[int, tuple[Array, Array]] = {}
 
