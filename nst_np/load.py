@@ -60,7 +60,7 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         if architecture != "auto":
             raise
         say(f"VGG19's weights are neither here nor to be had: {error}")
-        say("using the built-in wavelets; real weights: scripts/fetch_weights.py of a checkout, --network vgg19, or --weights FILE")
+        say("using the built-in wavelets; real weights: scripts/fetch_weights.py, --network vgg19, or --weights FILE")
         return _wavelet(backend)
     return VGG(loaded, backend, pooling=pooling)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
@@ -206,7 +207,11 @@ def run(config: Config, content: Pixels | None, style: Pixels | None, *, network
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
                                dtype=config.dtype, threads=config.threads, progress=progress, say=say)
     say(f"network {_describe(network)}")
-    return _Run(config, network, callback, shape).all_sizes(content, style, pixels)
+    # The engine has threads of its own. BLAS's would wait for SciPy's next call with spinning cores: a sixth of a run.
+    import scipy.optimize  # noqa: F401 (loads SciPy's BLAS, for the next line to find)
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _Run(config, network, callback, shape).all_sizes(content, style, pixels)
 
 
 def _describe(network: FeatureNetwork) -> str:

@@ -21,7 +21,7 @@ def small_strips(monkeypatch):
 
     for module in (convolution, wavelets):
         monkeypatch.setattr(module, "STRIP_BYTES", 20_000)
-    monkeypatch.setattr(products, "ROWS", 100)
+    monkeypatch.setattr(products, "STRIP_BYTES", 100 * 7 * 8)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])

@@ -8,12 +8,12 @@ from nst_np.engine.strips import Strips
 
 Array = Any
 
-ROWS = 8192  # positions a strip: BLAS is at full speed, and there are strips enough for every thread
+STRIP_BYTES = 6 << 20  # large enough for BLAS to be at full speed
 
 
 def gram(strips: Strips, Ft: Array) -> Array:
     """``Ft.T @ Ft``, (N, N). NumPy hands a matrix times its own transpose to BLAS's syrk, which does half the work."""
-    partial = strips.map(lambda start, stop: Ft[start:stop].T @ Ft[start:stop], len(Ft), ROWS)
+    partial = strips.map(lambda start, stop: Ft[start:stop].T @ Ft[start:stop], len(Ft), _rows(strips, Ft))
     total = partial[0]
     for G in partial[1:]:
         total += G
@@ -24,5 +24,9 @@ def product(strips: Strips, Ft: Array, B: Array) -> Array:
     """``Ft @ B``, (M, K)."""
     xp = strips.xp
     y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype)
-    strips.map(lambda start, stop: xp.matmul(Ft[start:stop], B, out=y[start:stop]), len(Ft), ROWS)
+    strips.map(lambda start, stop: xp.matmul(Ft[start:stop], B, out=y[start:stop]), len(Ft), _rows(strips, Ft))
     return y
+
+
+def _rows(strips: Strips, Ft: Array) -> int:
+    return strips.rows(len(Ft), Ft[:1].nbytes, STRIP_BYTES)
