@@ -110,7 +110,7 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
     InputError
         If the file cannot be written.
     """
-    columns = list(dict.fromkeys(key for row in history for key in row))
+    columns = sorted(dict.fromkeys(key for row in history for key in row), key=_column_order)
     try:
         with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns)
@@ -118,6 +118,12 @@ def write_history(path: str | Path, history: Sequence[dict[str, float]]) -> None
             writer.writerows(history)
     except _WRITE_ERRORS as error:
         raise _unwritable(path, error) from error
+
+
+def _column_order(name: str) -> tuple[str, int, str]:
+    """Totals as they come, then layers by group and number: "style scale2" before "style scale10"."""
+    group, _, layer = name.partition(" ")
+    return (group, len(layer), layer) if layer else ("", 0, "")
 
 
 def check_history(path: str | Path) -> None:

@@ -198,3 +198,14 @@ def test_replacing_follows_links_and_the_umask(tmp_path):
     assert link.is_symlink()
     assert target.read_text() == "new"
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_columns_of_the_history_are_in_order_whatever_a_first_size_lacked(tmp_path):
+    path = tmp_path / "history.csv"
+    coarse = {"iteration": 1, "seconds": 0.1, "total": 5.0, "content": 1.0, "style": 4.0, "content scale2": 1.0,
+              "style scale10": 4.0}
+    write_history(path, [coarse, {**coarse, "iteration": 2, "style scale2": 3.0, "content scale1": 0.5}])
+    header, first, _ = path.read_text().splitlines()
+    assert header == (
+        "iteration,seconds,total,content,style,content scale1,content scale2,style scale2,style scale10")
+    assert first == "1,0.1,5.0,1.0,4.0,,1.0,,4.0"
