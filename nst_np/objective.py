@@ -7,6 +7,7 @@ backward pass at that layer, all of them in one pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,8 @@ class Objective:
     Raises
     ------
     InputError
-        If there is nothing to minimise, a layer does not exist, or an image is too small for its layers.
+        If there is nothing to minimise, a weight is negative or not finite, a layer does not exist, or an image is not
+        (height, width, 3) or too small for its layers.
     """
 
     def __init__(self, network: FeatureNetwork, *, content: Array | None = None, style: Array | None = None,
@@ -88,6 +90,7 @@ class Objective:
             raise InputError(f"normalization must be 'published' or 'relative', not {normalization!r}")
         if content is None and style is None and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
+        content, style = (None if image is None else network.as_image(image) for image in (content, style))
         self.network = network
         self.shape: tuple[int, int] | None = None if content is None else (content.shape[0], content.shape[1])
         self.terms: list[Term] = []
@@ -105,7 +108,7 @@ class Objective:
             for layer, F in _features(network, style, layers, "style image").items():
                 self._add("style", layer, style_weight, layers[layer],
                           kind(losses.gram_per_position(network.backend, F)))
-        if tv_weight > 0:
+        if tv_weight != 0:
             smooth = losses.RelativeTotalVariation() if relative else losses.TotalVariation()
             self._add("tv", PIXELS, tv_weight, 1.0, smooth)
         self._taps = [term.layer for term in self.terms if term.layer != PIXELS]
@@ -118,6 +121,9 @@ class Objective:
         return losses.RelativeContentLoss(P, losses.variation(self.network.backend, P), center)
 
     def _add(self, group: str, layer: str, group_weight: float, layer_weight: float, loss: losses.Loss) -> None:
+        for name, weight in ((f"{group}_weight", group_weight), (f"the weight of {layer}", layer_weight)):
+            if not 0 <= weight < math.inf:
+                raise InputError(f"{name} must be a number of at least 0, not {weight}")
         if group_weight * layer_weight > 0:
             self.terms.append(Term(group, layer, group_weight, layer_weight, loss))
 

@@ -84,6 +84,14 @@ def test_strips_cover_everything_once_in_order():
     assert Strips(np, 2).map(lambda start, stop: (start, stop), 10, 4) == [(0, 4), (4, 8), (8, 10)]
 
 
+@pytest.mark.parametrize(("length", "row_bytes", "strip_bytes", "rows"), [
+    (1000, 100, 5000, 50), (1000, 100, 10**9, 250), (1000, 10**6, 5000, 1), (10, 1, 100, 3), (1, 1, 100, 1),
+])
+def test_strips_are_small_and_at_least_four_whatever_the_threads(length, row_bytes, strip_bytes, rows):
+    for threads in THREADS:
+        assert Strips(np, threads).rows(length, row_bytes, strip_bytes) == rows
+
+
 def test_an_error_in_a_strip_reaches_the_caller():
     def fail(start, stop):
         raise ZeroDivisionError(start)

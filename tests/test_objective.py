@@ -123,6 +123,12 @@ def test_a_tiled_style_has_nearly_the_same_loss(networks):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"content": None, "style": None, "tv_weight": 0.0}, "needs a content image, a style image or a total variation"),
     ({"normalization": "absolute"}, "normalization must be 'published' or 'relative', not 'absolute'"),
+    ({"content_weight": -1.0}, "content_weight must be a number of at least 0, not -1.0"),
+    ({"style_weight": np.nan}, "style_weight must be a number of at least 0, not nan"),
+    ({"tv_weight": -0.1}, "tv_weight must be a number of at least 0, not -0.1"),
+    ({"style_layers": {"relu1_1": np.inf}}, "the weight of relu1_1 must be a number of at least 0, not inf"),
+    ({"content": np.zeros((20, 20))}, r"an image must be an array of shape \(height, width, 3\), not \(20, 20\)"),
+    ({"style": "painting.jpg"}, "an image must be an array of shape .*, not str"),
     ({"content_layers": {"relu2_9": 1.0}}, "vgg19 has no layer 'relu2_9'; valid: conv1_1"),
     ({"style": np.zeros((9, 12, 3))}, "style image is 12×9; relu2_1 needs at least 16×16"),
     ({"content": np.zeros((9, 12, 3))}, "content image is 12×9; conv3_1 needs at least 16×16"),
