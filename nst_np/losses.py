@@ -8,8 +8,8 @@ on whole or in regions with the same result:
     a tuple of arrays that add up over positions: those of two regions' union is the sum of theirs;
 ``value_and_grad(backend, statistic)``
     the loss E and dE/d(statistic), small arrays both;
-``pull_back(backend, F, d_statistic)``
-    dE/dF, position by position.
+``pull_back(backend, F, d_statistic, add_to=None)``
+    dE/dF, position by position; added to another gradient if one is given.
 
 No loss knows a weight: α, β and w_l are applied in `nst_np.objective` and nowhere else. Equations are those of Gatys,
 Ecker & Bethge 2015 (arXiv 1508.06576). The gradients at a ``relu`` layer carry no mask (the paper's case "0 if
@@ -39,8 +39,8 @@ class Loss(Protocol):
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """The loss, and its derivative by each entry of the statistic."""
 
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
-        """dE/dF, shaped like F."""
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
 
 
 def value_and_grad(backend: Backend, term: Loss, F: Array) -> tuple[float, Array]:
@@ -52,6 +52,13 @@ def value_and_grad(backend: Backend, term: Loss, F: Array) -> tuple[float, Array
 def _sum(backend: Backend, array: Array) -> float:
     # Added up in float64: a float32 sum over 10⁷ squares would lose the digits that a line search looks at.
     return float(backend.xp.sum(array, dtype="float64"))
+
+
+def _added(gradient: Array, add_to: Array | None) -> Array:
+    if add_to is None:
+        return gradient
+    add_to += gradient
+    return add_to
 
 
 # --- content ----------------------------------------------------------------------------------------------------------
@@ -76,9 +83,9 @@ class ContentLoss:
         """E = ½ s."""
         return 0.5 * statistic[0], (0.5,)
 
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """s = Σ (F - P)², so ds/dF = 2 (F - P)."""
-        return (F - self.P) * (2 * d_statistic[0])
+        return _added((F - self.P) * (2 * d_statistic[0]), add_to)
 
 
 def variation(backend: Backend, P: Array) -> float:
@@ -117,10 +124,10 @@ class RelativeContentLoss:
             return s / self.variation, (1 / self.variation, 0 * t)
         return (s - _sum(backend, t**2) / M) / self.variation, (1 / self.variation, t * (-2 / (M * self.variation)))
 
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """ds/dF = 2 D and dt/dF = 1."""
         ds, dt = d_statistic
-        return (F - self.P) * (2 * ds) + dt
+        return _added((F - self.P) * (2 * ds) + dt, add_to)
 
 
 # --- style ------------------------------------------------------------------------------------------------------------
@@ -164,10 +171,11 @@ class StyleLoss:
         difference = G - M * self.A
         return scale * _sum(backend, difference**2), (difference * (2 * scale),)
 
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """Eq. 6 without its mask: Ft @ (dG + dGᵀ), and dG is symmetric."""
         Ft = F.reshape(-1, F.shape[-1])
-        return backend.engine.product(Ft, 2 * d_statistic[0]).reshape(F.shape)
+        total = None if add_to is None else add_to.reshape(Ft.shape)
+        return backend.engine.product(Ft, 2 * d_statistic[0], total).reshape(F.shape)
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,7 @@ class TotalVariation:
         """E = s."""
         return statistic[0], (1.0,)
 
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic) -> Array:
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """Each difference's gradient, scattered to its two pixels."""
         down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
         dF = backend.xp.zeros_like(F)
@@ -214,7 +222,7 @@ class TotalVariation:
         dF[:-1] -= down
         dF[:, 1:] += right
         dF[:, :-1] -= right
-        return dF * (2 * d_statistic[0])
+        return _added(dF * (2 * d_statistic[0]), add_to)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from nst_np.layers import Layer
 
 Array = Any
 Features = dict[str, Array]
-PullBack = Callable[[Mapping[str, Array]], Array]
+Gradient = Any  # an array; or a function that takes an array or None, adds its gradient to it, and returns the sum
+PullBack = Callable[[Mapping[str, Gradient]], Array]
 
 
 class FeatureNetwork(ABC):
@@ -60,7 +61,10 @@ class FeatureNetwork(ABC):
         -------
         features : ``{name: (H_l, W_l, N_l)}``.
         backward : takes ``{name: dE/dF}`` for any of the taps and returns dE/d(image), (H, W, 3). It can be called
-            once, because it drops what the forward pass kept as it goes.
+            once, because it drops what the forward pass kept as it goes. Instead of an array, dE/dF can be a function:
+            called when the backward pass has come to its layer, with the gradient that came from the layers above
+            (an array that it may change, or None), it returns the sum of that one and its own. So large gradients
+            need not all exist at once.
 
         Raises
         ------
@@ -73,7 +77,7 @@ class FeatureNetwork(ABC):
         self.check_size(x.shape, wanted)
         features, pull_back = self._forward(x, wanted)
 
-        def backward(gradients: Mapping[str, Array]) -> Array:
+        def backward(gradients: Mapping[str, Gradient]) -> Array:
             for name in sorted(set(gradients) - wanted):
                 raise InputError(f"a gradient came for {name!r}; the layers tapped are {', '.join(sorted(wanted))}")
             return pull_back(gradients) if gradients else self.backend.xp.zeros_like(x)
@@ -111,10 +115,10 @@ def fastest(backend: Backend, readable: Layer) -> Layer:
     return backend.engine.layers.get(readable.__name__, readable)
 
 
-def add(a: Array | None, b: Array | None) -> Array | None:
-    """The sum of two gradients, of which None is zero."""
-    if a is None or b is None:
-        return b if a is None else a
-    return a + b
-
-
+def add(dx: Array | None, gradient: Gradient | None) -> Array | None:
+    """The sum of what came from the layers above and a layer's own gradient, either of which can be None for zero."""
+    if gradient is None:
+        return dx
+    if callable(gradient):
+        return gradient(dx)
+    return gradient if dx is None else dx + gradient

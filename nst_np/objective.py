@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nst_np import losses
 from nst_np.errors import InputError
-from nst_np.network import FeatureNetwork, add
+from nst_np.network import FeatureNetwork
 
 Array = Any
 PIXELS = "pixels"
@@ -144,23 +145,26 @@ class Objective:
         features[PIXELS] = x
         total = 0.0
         terms: dict[str, float] = {}
-        gradients: dict[str, Array] = {}
         groups = dict.fromkeys((term.group for term in self.terms), 0.0)
-        last = {term.layer: term for term in self.terms}  # after which the layer's features are not needed any more
+        d_statistics: dict[str, list[tuple[losses.Loss, losses.Statistic]]] = {}
         for term in self.terms:
-            F = features[term.layer]
-            value, d_statistic = term.loss.value_and_grad(backend, term.loss.statistic(backend, F))
+            value, d_statistic = term.loss.value_and_grad(backend, term.loss.statistic(backend, features[term.layer]))
             total += term.weight * value
             groups[term.group] += term.layer_weight * value
             if term.layer != PIXELS:
                 terms[f"{term.group} {term.layer}"] = value
             weighted = tuple(d * term.weight for d in d_statistic)
-            gradients[term.layer] = add(gradients.get(term.layer), term.loss.pull_back(backend, F, weighted))
-            del F
-            if last[term.layer] is term:
-                del features[term.layer]
-        at_pixels = gradients.pop(PIXELS, None)
-        gradient = add(at_pixels, backward(gradients))
+            d_statistics.setdefault(term.layer, []).append((term.loss, weighted))
+
+        def pull_back(layer: str, dF: Array | None) -> Array | None:
+            F = features.pop(layer)  # the only place that still needs it
+            for loss, d_statistic in d_statistics[layer]:
+                dF = loss.pull_back(backend, F, d_statistic, dF)
+            return dF
+
+        gradient = backward({layer: partial(pull_back, layer) for layer in d_statistics if layer != PIXELS})
+        if PIXELS in d_statistics:
+            gradient = pull_back(PIXELS, gradient)
         return Evaluation(total, gradient, {"total": total, **groups, **terms})
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.errors import InputError
-from nst_np.network import FeatureNetwork, Features, PullBack, add, fastest
+from nst_np.network import FeatureNetwork, Features, Gradient, PullBack, add, fastest
 from nst_np.weights import VGGWeights
 from nst_np.weights.architecture import conv_names
 
@@ -33,17 +33,12 @@ class VGG(FeatureNetwork):
     def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average") -> None:
         if pooling not in POOLS:
             raise InputError(f"pooling must be one of {', '.join(POOLS)}, not {pooling!r}")
-        self.name, self.backend, self.weights = weights.architecture, backend, weights
-        pool = fastest(backend, POOLS[pooling])
-        conv3x3, relu = fastest(backend, layers.conv3x3), fastest(backend, layers.relu)
-        self._chain: list[tuple[str, layers.Layer]] = []
-        for name in _chain_names(weights.architecture):
-            if name.startswith("conv"):
-                kernel, bias = backend.asarray(weights.kernels[name]), backend.asarray(weights.biases[name])
-                self._chain.append((name, partial(conv3x3, kernel=kernel, bias=bias)))
-            else:
-                self._chain.append((name, relu if name.startswith("relu") else pool))
-        self.layers = tuple(name for name, _ in self._chain)
+        self.name, self.backend, self.weights, self.pooling = weights.architecture, backend, weights, pooling
+        self._pool = fastest(backend, POOLS[pooling])
+        self._relu = fastest(backend, layers.relu)
+        self._kernels = {name: backend.asarray(kernel) for name, kernel in weights.kernels.items()}
+        self._biases = {name: backend.asarray(bias) for name, bias in weights.biases.items()}
+        self.layers = tuple(_chain_names(weights.architecture))
         self._preprocess = partial(
             layers.preprocess,
             color_order=weights.color_order,
@@ -70,13 +65,13 @@ class VGG(FeatureNetwork):
         features: Features = {}
         x, to_pixels = self._preprocess(xp, x)
         tape: list[tuple[str, layers.Backward]] = []
-        for name, layer in self._chain[:depth]:
+        for name, layer in self._steps(self.layers[:depth], taps):
             x, backward = layer(xp, x)
             tape.append((name, backward))
             if name in taps:
                 features[name] = x
 
-        def pull_back(gradients: Mapping[str, Array]) -> Array:
+        def pull_back(gradients: Mapping[str, Gradient]) -> Array:
             dx: Array | None = None
             while tape:
                 name, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
@@ -86,6 +81,32 @@ class VGG(FeatureNetwork):
             return to_pixels(dx)
 
         return features, pull_back
+
+    def _steps(self, names: tuple[str, ...], taps: frozenset[str]) -> Iterator[tuple[str, layers.Layer]]:
+        """The layers in order, each with its name; several that the engine has as one, with the name of the last.
+
+        A layer that is tapped is the last of its step, because what is inside of a step is never whole.
+        """
+        rest = list(names)
+        while rest:
+            name, *following = rest
+            if name.startswith("conv"):
+                taken, convolution = self._fused(following if name not in taps else [], taps)
+                yield rest[taken], partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                rest = rest[taken + 1 :]
+            else:
+                yield name, self._relu if name.startswith("relu") else self._pool
+                rest = following
+
+    def _fused(self, following: list[str], taps: frozenset[str]) -> tuple[int, layers.Layer]:
+        """How many of the layers that follow a convolution the engine takes along, and the layer that does."""
+        engine = self.backend.engine.layers
+        pooled = self.pooling == "average" and following[1:2] and following[1].startswith("pool")
+        if pooled and following[0] not in taps and layers.pooled_conv3x3.__name__ in engine:
+            return 2, engine[layers.pooled_conv3x3.__name__]
+        if following and layers.rectified_conv3x3.__name__ in engine:
+            return 1, engine[layers.rectified_conv3x3.__name__]
+        return 0, fastest(self.backend, layers.conv3x3)
 
 
 def _chain_names(architecture: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import FeatureNetwork, Features, PullBack, add, fastest
+from nst_np.network import FeatureNetwork, Features, Gradient, PullBack, add, fastest
 
 Array = Any
 
@@ -73,12 +73,12 @@ class WaveletNetwork(FeatureNetwork):
                 x, to_finer = layers.downsample(xp, x)
                 descents.append(to_finer)
 
-        def pull_back(gradients: Mapping[str, Array]) -> Array:
+        def pull_back(gradients: Mapping[str, Gradient]) -> Array:
             dx: Array | None = None
             for name in reversed(self.layers[:depth]):
                 to_scale = branches.pop(name, None)
                 if to_scale is not None and name in gradients:
-                    dx = add(dx, to_scale(gradients[name]))
+                    dx = add(dx, to_scale(add(None, gradients[name])))
                 to_finer = descents.pop() if descents else None
                 if to_finer is not None and dx is not None:
                     dx = to_finer(dx)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nst_np.engine import make_engine, readable_engine
+from nst_np import gradcheck
+from nst_np.engine import convolution, direct, make_engine, products, readable_engine, wavelets, winograd
 from nst_np.engine.strips import Strips
 from nst_np.layers import LAYERS
 
@@ -17,10 +18,10 @@ SHAPES = [(9, 9), (16, 10), (37, 53), (70, 31), (130, 64)]
 @pytest.fixture(autouse=True)
 def small_strips(monkeypatch):
     """Strips of a few rows, so that even these images have many."""
-    from nst_np.engine import convolution, products, wavelets
-
-    for module in (convolution, wavelets):
+    for module in (direct, wavelets):
         monkeypatch.setattr(module, "STRIP_BYTES", 20_000)
+    monkeypatch.setattr(direct, "FEW_STRIP_BYTES", 20_000)
+    monkeypatch.setattr(convolution, "STRIP_TILES", 30)
     monkeypatch.setattr(products, "STRIP_BYTES", 100 * 7 * 8)
 
 
@@ -68,6 +69,139 @@ def test_fast_layers_leave_their_inputs_unmodified(name):
     np.testing.assert_array_equal(dy, dy_before)
 
 
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+CONVOLUTIONS = ["conv3x3", "rectified_conv3x3", "pooled_conv3x3"]
+VGG_CHANNELS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
+TOLERANCE = {"f8": 1e-12, "f4": 2e-5}  # of the largest value
+
+
+def convolution_example(height, width, channels, outputs):
+    rng = np.random.default_rng(height * 100 + width)
+    kernel = rng.standard_normal((3, 3, channels, outputs)) / np.sqrt(9 * channels)
+    return rng.standard_normal((height, width, channels)), (kernel, rng.standard_normal(outputs))
+
+
+def assert_fast_is_readable(name, x, arguments, dtype, threads=2):
+    """Output and pulled back gradient, the latter where no rectifier is so near its kink that rounding decides."""
+    kernel, bias = arguments
+    z, _ = LAYERS["conv3x3"].function(np, x, kernel, bias)
+    y, backward = LAYERS[name].function(np, x, kernel, bias)
+    fast = make_engine(np, threads).layers[name]
+    fast_y, fast_backward = fast(np, x.astype(dtype), kernel.astype(dtype), bias.astype(dtype))
+    assert fast_y.dtype == dtype
+    atol = TOLERANCE[dtype] * np.abs(z).max()
+    np.testing.assert_allclose(fast_y, y, rtol=0, atol=atol)
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    dx, fast_dx = backward(dy), fast_backward(dy.astype(dtype))
+    assert fast_dx.dtype == dtype
+    near = (np.abs(z) <= atol).any(axis=2) if name != "conv3x3" else np.zeros(z.shape[:2], dtype=bool)
+    padded = np.pad(near, 1)
+    far = ~np.any([padded[a : a + len(x), b : b + x.shape[1]] for a in range(3) for b in range(3)], axis=0)
+    assert far.mean() > 0.5 or near.size < 100
+    np.testing.assert_allclose(fast_dx[far], dx[far], rtol=0, atol=TOLERANCE[dtype] * np.abs(dx).max(initial=1))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by strips", "by channels"])
+def test_winograd_at_every_remainder_of_a_size(name, kernel_bytes, dtype, monkeypatch):
+    monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
+    monkeypatch.setattr(convolution, "SLICE", 5)
+    monkeypatch.setattr(convolution, "TILES_BYTES", 100_000)
+    sizes = [(height, 16 + 7 * height % 55) for height in range(16, 71)]
+    assert {(height % 4, width % 4) for height, width in sizes} == {(a, b) for a in range(4) for b in range(4)}
+    for height, width in [*sizes, (1, 1), (1, 9), (2, 3), (5, 1), (4, 4), (3, 70)]:
+        assert_fast_is_readable(name, *convolution_example(height, width, 8, 9), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize(("channels", "outputs"), VGG_CHANNELS)
+def test_convolutions_at_the_channels_of_vgg(name, channels, outputs, dtype):
+    assert_fast_is_readable(name, *convolution_example(13, 18, channels, outputs), dtype)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 7])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (9, 16), (37, 53)])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_few_channels(name, shape, channels):
+    assert_fast_is_readable(name, *convolution_example(*shape, channels, 64), "f8")
+    assert_fast_is_readable(name, *convolution_example(*shape, 64, channels), "f8")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_convolution_of_a_gpu(shape):
+    x, arguments = convolution_example(*shape, 5, 4)
+    y, backward = LAYERS["conv3x3"].function(np, x, *arguments)
+    fast_y, fast_backward = direct.conv3x3(Strips(np, 2), np, x, *arguments)
+    np.testing.assert_allclose(fast_y, y, atol=1e-12)
+    np.testing.assert_allclose(fast_backward(np.cos(y)), backward(np.cos(y)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by strips", "by channels"])
+def test_convolutions_give_the_same_bits_on_any_number_of_threads(name, kernel_bytes, monkeypatch):
+    monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
+    monkeypatch.setattr(convolution, "SLICE", 5)
+    x, arguments = convolution_example(70, 53, 16, 24)
+    results = []
+    for threads in THREADS:
+        y, backward = make_engine(np, threads).layers[name](np, x, *arguments)
+        results.append((y, backward(np.cos(y))))
+    for y, dx in results[1:]:
+        np.testing.assert_array_equal(y, results[0][0])
+        np.testing.assert_array_equal(dx, results[0][1])
+
+
+def test_a_layer_works_on_after_one_of_another_size_used_its_memory():
+    layer = make_engine(np, 2).layers["rectified_conv3x3"]
+    small, large = convolution_example(17, 19, 8, 8), convolution_example(60, 61, 24, 16)
+    first, _ = layer(np, small[0], *small[1])
+    before = first.copy()
+    layer(np, large[0], *large[1])
+    again, _ = layer(np, small[0], *small[1])
+    np.testing.assert_array_equal(first, before)
+    np.testing.assert_array_equal(again, before)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (37, 53)])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_gradients_by_finite_differences(name, shape):
+    x, arguments = convolution_example(*shape, 8, 9)
+    layer = make_engine(np, 2).layers[name]
+    y, _ = layer(np, x, *arguments)
+    weights = np.random.default_rng(2).standard_normal(y.shape)
+
+    def value_and_grad(x):
+        y, backward = layer(np, x, *arguments)
+        return float((weights * y).sum()), backward(weights)
+
+    gradcheck.check_scalar(value_and_grad, x, step=1e-4)
+
+
+@pytest.mark.parametrize("tap", [(0, 0), (1, 1), (2, 1)])
+def test_a_wrong_transform_is_caught(tap, monkeypatch):
+    """One coefficient off by 0.1 %."""
+    wrong = [list(row) for row in winograd.G]
+    wrong[3][tap[0]] *= 1.001
+    monkeypatch.setattr(winograd, "G", tuple(map(tuple, wrong)))
+    with pytest.raises(AssertionError):
+        assert_fast_is_readable("conv3x3", *convolution_example(16, 17, 8, 8), "f4")
+
+
+def test_the_transforms_are_those_of_their_points():
+    """Bᵀ, G and Aᵀ convolve: for the unit vectors of d and g, Aᵀ (G g ⊙ Bᵀ d) is their correlation."""
+    for i in range(6):
+        for j in range(3):
+            d, g = np.eye(6)[i], np.eye(3)[j]
+            y = np.array(winograd.AT) @ ((np.array(winograd.G) @ g) * (np.array(winograd.BT) @ d))
+            np.testing.assert_allclose(y, [d[t : t + 3] @ g for t in range(4)], atol=1e-12)
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("positions", [1, 99, 100, 101, 1234])
 def test_products(positions):
     rng = np.random.default_rng(0)
@@ -78,6 +212,10 @@ def test_products(positions):
         np.testing.assert_allclose(engine.gram(Ft), readable.gram(Ft), atol=1e-11)
         np.testing.assert_allclose(engine.product(Ft, B), readable.product(Ft, B), atol=1e-12)
         np.testing.assert_array_equal(engine.gram(Ft), make_engine(np, 1).gram(Ft))
+        for each in (engine, readable):
+            total = np.ones((positions, 5))
+            assert each.product(Ft, B, total) is total
+            np.testing.assert_allclose(total, 1 + Ft @ B, atol=1e-12)
 
 
 def test_strips_cover_everything_once_in_order():

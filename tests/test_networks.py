@@ -108,17 +108,22 @@ def test_layer_names():
 def test_forward_stops_at_the_deepest_tap():
     net = network("vgg19")
     used = []
-    net._chain = [(name, _recorded(used, name, layer)) for name, layer in net._chain]
+    steps = net._steps
+    net._steps = lambda names, taps: [used.append(step) or step for step in steps(names, taps)]
     net.features(image(16, 16), ["relu1_1", "conv2_1"])
-    assert used == ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1"]
+    assert [name for name, _ in used] == ["relu1_1", "pool1", "conv2_1"]
 
 
-def _recorded(used, name, layer):
-    def record(xp, x):
-        used.append(name)
-        return layer(xp, x)
-
-    return record
+@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("tapped", [["relu2_1"], ["conv1_1", "relu1_2", "pool1", "conv2_1", "relu2_1"]])
+def test_no_step_hides_a_tapped_layer(tapped, pooling):
+    net = network("vgg19", pooling=pooling)
+    names = net.layers[: net.layers.index("relu2_1") + 1]
+    steps = [name for name, _ in net._steps(names, frozenset(tapped))]
+    assert set(tapped) <= set(steps)
+    assert steps == [name for name in names if name in steps]
+    readable = VGG(net.weights, make_backend("cpu", "float64", fast=False), pooling=pooling)
+    assert [name for name, _ in readable._steps(names, frozenset(tapped))] == list(names)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])

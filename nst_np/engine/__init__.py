@@ -11,10 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nst_np.engine import convolution, products, wavelets
+import numpy as np
+
+from nst_np.engine import convolution, direct, products, wavelets
 from nst_np.engine.strips import Strips
 
 Array = Any
+FastLayer = Callable[..., Any]
+
+ON_CPU: tuple[FastLayer, ...] = (
+    convolution.conv3x3, convolution.rectified_conv3x3, convolution.pooled_conv3x3, wavelets.rectified_wavelets,
+)  # fmt: skip
+ON_GPU: tuple[FastLayer, ...] = (direct.conv3x3, wavelets.rectified_wavelets)
 
 
 @dataclass(frozen=True)
@@ -25,28 +33,36 @@ class Engine:
     ----------
     layers : fast layers by the name of the readable one.
     gram : ``Ft -> Ft.T @ Ft`` for a tall matrix (M, N).
-    product : ``(Ft, B) -> Ft @ B`` for a tall matrix (M, N) and a small one (N, K).
+    product : ``(Ft, B, add_to=None) -> Ft @ B`` for a tall matrix (M, N) and a small one (N, K); if `add_to`, (M, K),
+        is not None, it is changed in place: the product is added to it.
     """
 
     layers: Mapping[str, Callable[..., Any]]
     gram: Callable[[Array], Array]
-    product: Callable[[Array, Array], Array]
+    product: Callable[..., Array]
 
 
 def make_engine(xp: Any, threads: int) -> Engine:
     """The engine for an array module; `threads` are Python threads, each of which calls BLAS with one."""
     strips = Strips(xp, threads)
-    fast = (convolution.conv3x3, wavelets.rectified_wavelets)
+    fast = ON_CPU if xp is np else ON_GPU
     return Engine(
         layers={function.__name__: _bound(function, strips) for function in fast},
         gram=lambda Ft: products.gram(strips, Ft),
-        product=lambda Ft, B: products.product(strips, Ft, B),
+        product=lambda Ft, B, add_to=None: products.product(strips, Ft, B, add_to),
     )
 
 
 def readable_engine() -> Engine:
     """No fast layers, and the products as they are written."""
-    return Engine(layers={}, gram=lambda Ft: Ft.T @ Ft, product=lambda Ft, B: Ft @ B)
+
+    def product(Ft: Array, B: Array, add_to: Array | None = None) -> Array:
+        if add_to is None:
+            return Ft @ B
+        add_to += Ft @ B
+        return add_to
+
+    return Engine(layers={}, gram=lambda Ft: Ft.T @ Ft, product=product)
 
 
 def _bound(function: Callable[..., Any], strips: Strips) -> Callable[..., Any]:

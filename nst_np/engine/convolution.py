@@ -1,8 +1,15 @@
-"""A 3×3 convolution as one matrix product a strip of rows (im2col).
+"""VGG's convolutions on a CPU, with the rectifier and the pooling that follow them.
 
-The nine shifted copies of a strip stand side by side, so that the nine products of the readable layer become a single
-one with nine times as many columns: ``(rows · W, 9 C) @ (9 C, K)``. A matrix product reaches its top speed only when
-the side over which it sums is long. Strips keep the copies small: a whole layer's would take nine times its input.
+There are three ways to share a layer out, by its shape alone:
+
+| layer | way |
+|---|---|
+| fewer than FEW channels in or out | by its definition (`direct`): transforms would cost more than they save |
+| transformed kernels of up to KERNEL_BYTES | Winograd, each thread with strips of its own and all of the kernels |
+| larger kernels | Winograd, each thread with output channels of its own and all of the image's tiles |
+
+The last is for VGG's deep layers, whose kernels are larger than what they work on: transforming a slice of them takes
+less time than reading it transformed from memory, and needs no memory for four times the weights.
 """
 
 from __future__ import annotations
@@ -10,38 +17,165 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nst_np.engine.strips import Strips
+import numpy as np
+
+from nst_np.engine import direct, winograd
+from nst_np.engine.activations import (
+    Reader,
+    Signs,
+    Writer,
+    read_masked,
+    read_padded,
+    read_plain,
+    read_unpooled,
+    write_plain,
+    write_pooled,
+    write_rectified,
+)
+from nst_np.engine.strips import AT_LEAST, Strips
+from nst_np.engine.winograd import POINTS, TILE
 
 Array = Any
+Backward = Callable[[Array], Array]
 
-STRIP_BYTES = 4 << 20  # of copies at a time and thread
-
-
-def _correlate(strips: Strips, xp: Any, x: Array, kernel: Array) -> Array:
-    height, width, channels = x.shape
-    padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    matrix = kernel.reshape(9 * channels, -1)
-    y = xp.empty((height, width, matrix.shape[1]), dtype=x.dtype)
-    rows = strips.rows(height, 9 * x[:1].nbytes, STRIP_BYTES)
-
-    def correlate(top: int, bottom: int) -> None:
-        n = bottom - top
-        columns = xp.empty((n, width, 9, channels), dtype=x.dtype)
-        for a in range(3):
-            for b in range(3):
-                columns[:, :, 3 * a + b] = padded[top + a : bottom + a, b : b + width]
-        xp.matmul(columns.reshape(n * width, -1), matrix, out=y[top:bottom].reshape(n * width, -1))
-
-    strips.map(correlate, height, rows)
-    return y
+FEW = 8  # channels
+KERNEL_BYTES = 5 << 20  # of transformed kernels
+STRIP_TILES = 256  # tiles of a strip: enough for fast products …
+STRIP_BYTES = 5 << 20  # … and bytes of them transformed, before or after the products
+SLICE = 64  # output channels that a thread takes at a time
+TILES_BYTES = 10 << 20  # of transformed tiles, where all of the image's are wanted
 
 
-def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """`nst_np.layers.conv3x3`, as strips of im2col."""
-    y = _correlate(strips, xp, x, kernel)
-    y += bias
+def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
+    """`nst_np.layers.conv3x3`."""
+    y = np.empty((*x.shape[:2], kernel.shape[3]), dtype=x.dtype)
+    correlate(strips, read_plain(x), x.shape, kernel, bias, write_plain(y))
 
     def backward(dy: Array) -> Array:
-        return _correlate(strips, xp, dy, xp.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)))
+        return _backward(strips, read_plain(dy), y_shape, kernel)
+
+    y_shape = y.shape
+    return y, backward
+
+
+def rectified_conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
+    """`nst_np.layers.rectified_conv3x3`: what is before the rectifier exists for a strip at a time only."""
+    y = np.empty((*x.shape[:2], kernel.shape[3]), dtype=x.dtype)
+    signs = Signs(y.shape)
+    correlate(strips, read_plain(x), x.shape, kernel, bias, write_rectified(y, signs))
+    y_shape = y.shape
+
+    def backward(dy: Array) -> Array:
+        return _backward(strips, read_masked(dy, signs), y_shape, kernel)
 
     return y, backward
+
+
+def pooled_conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
+    """`nst_np.layers.pooled_conv3x3`: what is before the pooling exists for a strip at a time only."""
+    full = (*x.shape[:2], kernel.shape[3])
+    y = np.empty((full[0] // 2, full[1] // 2, full[2]), dtype=x.dtype)
+    signs = Signs(full)
+    correlate(strips, read_plain(x), x.shape, kernel, bias, write_pooled(y, signs))
+
+    def backward(dy: Array) -> Array:
+        return _backward(strips, read_unpooled(dy, signs), full, kernel)
+
+    return y, backward
+
+
+def _backward(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array) -> Array:
+    """The same convolution with the kernel turned by 180° and its channels exchanged."""
+    dx = np.empty((*shape[:2], kernel.shape[2]), dtype=kernel.dtype)
+    correlate(strips, read, shape, kernel[::-1, ::-1].swapaxes(2, 3), None, write_plain(dx))
+    return dx
+
+
+def correlate(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+              write: Writer) -> None:
+    """3×3 convolution, stride 1, zero padding 1, in the way that suits its shape (see the module's docstring).
+
+    Parameters
+    ----------
+    read, shape : the input, (H, W, C).
+    kernel : (3, 3, C, K), with any strides. bias : (K,) or None.
+    write : takes the output's rows, (…, W, K); each strip but the last has an even number of them.
+    """
+    C, K = kernel.shape[2:]
+    if C < FEW or K < FEW:
+        way = direct.from_few if C < K else direct.to_few
+    else:
+        way = _by_strips if POINTS * C * K * kernel.itemsize <= KERNEL_BYTES else _by_channels
+    way(strips, read, shape, kernel, bias, write)
+
+
+def _by_strips(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+               write: Writer) -> None:
+    height, width, _ = shape
+    C, K = kernel.shape[2:]
+    dtype, scratch = kernel.dtype, strips.scratch
+    tall, wide = -(-height // TILE), -(-width // TILE)  # tiles
+    U = scratch("kernels", (POINTS, C, K), dtype)
+    winograd.transform_kernel(np.ascontiguousarray(kernel), U)
+
+    def strip(top: int, bottom: int) -> None:
+        n = bottom - top
+        V, products = scratch("third", (POINTS, n * wide, C), dtype), scratch("fourth", (POINTS, n * wide, K), dtype)
+        _tiles(strips, read, shape, top, V, wide)
+        winograd.multiply(V, U, products)
+        rows = _rows(strips, products, bias, wide)
+        write(TILE * top, rows[: height - TILE * top, :width])
+
+    tiles = min(STRIP_TILES, STRIP_BYTES // (POINTS * max(C, K) * dtype.itemsize))
+    strips.map(strip, tall, max(1, min(tiles // wide, -(-tall // AT_LEAST))))
+
+
+def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+                 write: Writer) -> None:
+    height, width, _ = shape
+    C, K = kernel.shape[2:]
+    dtype, scratch = kernel.dtype, strips.scratch
+    tall, wide = -(-height // TILE), -(-width // TILE)
+    parts = -(-POINTS * tall * wide * C * dtype.itemsize // TILES_BYTES)
+    step = -(-tall // parts)
+    for start in range(0, tall, step):
+        n = min(step, tall - start)
+        V = scratch("third", (POINTS, n * wide, C), dtype)
+        y = scratch("all rows", (TILE * n, wide * TILE, K), dtype)
+
+        def transform(top: int, bottom: int, start: int = start, V: Array = V) -> None:
+            _tiles(strips, read, shape, start + top, V[:, top * wide : bottom * wide], wide)
+
+        def multiply(left: int, right: int, V: Array = V, y: Array = y) -> None:
+            U = scratch("kernels", (POINTS, C, right - left), dtype)
+            winograd.transform_kernel(np.ascontiguousarray(kernel[..., left:right]), U)
+            products = scratch("fourth", (POINTS, V.shape[1], right - left), dtype)
+            winograd.multiply(V, U, products)
+            y[..., left:right] = _rows(strips, products, None if bias is None else bias[left:right], wide)
+
+        def finish(top: int, bottom: int, start: int = start, y: Array = y) -> None:
+            first = TILE * (start + top)
+            write(first, y[TILE * top : min(TILE * bottom, height - TILE * start), :width])
+
+        quarter = -(-n // AT_LEAST)
+        strips.map(transform, n, quarter)
+        strips.map(multiply, K, SLICE)
+        strips.map(finish, n, quarter)
+
+
+def _tiles(strips: Strips, read: Reader, shape: tuple[int, ...], top: int, V: Array, wide: int) -> None:
+    """The transformed tiles of some rows of tiles from `top` on, into V (36, n · wide, C)."""
+    n, C = V.shape[1] // wide, V.shape[2]
+    padded = strips.scratch("first", (TILE * n + 2, TILE * wide + 2, C), V.dtype)
+    read_padded(read, shape, TILE * top, padded)
+    winograd.transform_input(padded, V, strips.scratch)
+
+
+def _rows(strips: Strips, products: Array, bias: Array | None, wide: int) -> Array:
+    """The rows (4 n, 4 wide, K) that products (36, n · wide, K) stand for."""
+    if bias is not None:
+        products[winograd.CENTER] += bias
+    n, K = products.shape[1] // wide, products.shape[2]
+    rows = strips.scratch("second", (TILE * n, TILE * wide, K), products.dtype)
+    winograd.transform_output(products, rows, strips.scratch)
+    return rows

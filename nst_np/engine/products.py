@@ -20,11 +20,18 @@ def gram(strips: Strips, Ft: Array) -> Array:
     return total
 
 
-def product(strips: Strips, Ft: Array, B: Array) -> Array:
-    """``Ft @ B``, (M, K)."""
+def product(strips: Strips, Ft: Array, B: Array, add_to: Array | None = None) -> Array:
+    """``Ft @ B``, (M, K); or `add_to`, changed in place, with the product added."""
     xp = strips.xp
-    y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype)
-    strips.map(lambda start, stop: xp.matmul(Ft[start:stop], B, out=y[start:stop]), len(Ft), _rows(strips, Ft))
+    y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype) if add_to is None else add_to
+
+    def strip(start: int, stop: int) -> None:
+        if add_to is None:
+            xp.matmul(Ft[start:stop], B, out=y[start:stop])
+        else:
+            y[start:stop] += Ft[start:stop] @ B
+
+    strips.map(strip, len(Ft), _rows(strips, Ft))
     return y
 
 

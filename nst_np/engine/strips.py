@@ -10,12 +10,16 @@ strips, so results are the same bit for bit for any number of threads.
 
 from __future__ import annotations
 
+import math
+import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import numpy as np
 
+Array = Any
 Result = TypeVar("Result")
 
 AT_LEAST = 4  # strips on a CPU
@@ -23,7 +27,7 @@ DEVICE_FACTOR = 64  # a GPU wants larger strips: its launches cost more than its
 
 
 class Strips:
-    """A pool of threads for strips. On a GPU, which is parallel by itself, strips run one after the other.
+    """Threads for strips, the calling one among them. On a GPU, parallel by itself, strips run one after the other.
 
     Parameters
     ----------
@@ -36,6 +40,7 @@ class Strips:
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
+        self._own = threading.local()  # what each thread keeps
 
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
@@ -59,9 +64,40 @@ class Strips:
             from threadpoolctl import ThreadpoolController
 
             self._blas = ThreadpoolController()
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nst_np")
+            self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="nst_np")
         assert self._pool is not None
+        results: dict[int, Result] = {}
+        waiting = deque(enumerate(bounds))
+
+        def work() -> None:
+            while waiting:
+                try:
+                    index, strip = waiting.popleft()
+                except IndexError:  # another thread took the last one
+                    return
+                try:
+                    results[index] = function(*strip)
+                except BaseException:
+                    waiting.clear()  # the other threads stop after the strip that they are at
+                    raise
+
         with self._blas.limit(limits=1, user_api="blas"):
-            if self.threads == 1 or len(bounds) == 1:
-                return [function(*strip) for strip in bounds]
-            return list(self._pool.map(lambda strip: function(*strip), bounds))
+            helpers = [self._pool.submit(work) for _ in range(min(self.threads, len(bounds)) - 1)]
+            try:
+                work()
+            finally:
+                wait(helpers)
+        for helper in helpers:
+            helper.result()  # raises what it raised
+        return [results[index] for index in range(len(bounds))]
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Memory of the calling thread under a name, not initialised: the same every time, grown where it is too small.
+
+        Fresh memory would cost a page fault every few kilobytes, over and over.
+        """
+        buffers: dict[str, Array] = self._own.__dict__.setdefault("buffers", {})
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if name not in buffers or buffers[name].nbytes < size:
+            buffers[name] = self.xp.empty(size, dtype="uint8")
+        return buffers[name][:size].view(dtype).reshape(shape)

@@ -1,0 +1,112 @@
+"""A 3×3 convolution by its definition, as few large matrix products: on a GPU, and where there are few channels.
+
+The nine shifted copies of a strip stand side by side (im2col), so that the nine products of the readable layer become
+a single one, ``(rows · W, 9 C) @ (9 C, K)``. A matrix product reaches its top speed only when the side over which it
+sums is long. Strips keep the copies small: a whole layer's would take nine times its input.
+
+Where the outputs are few rather than the inputs, the product comes first, ``(9 K, C) @ (C, rows · W)``, and the shifts
+afterwards: they then move K numbers a pixel and not C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nst_np.engine.activations import Reader, Writer, read_padded
+from nst_np.engine.strips import Strips
+
+Array = Any
+
+STRIP_BYTES = 4 << 20  # of copies at a time on a GPU, before Strips enlarges it
+FEW_STRIP_BYTES = 1 << 20  # of the input or its copies at a time and thread on a CPU
+
+
+def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """`nst_np.layers.conv3x3` for a GPU; it runs on any array module."""
+    y = _im2col(strips, xp, x, kernel)
+    y += bias
+
+    def backward(dy: Array) -> Array:
+        return _im2col(strips, xp, dy, xp.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)))
+
+    return y, backward
+
+
+def _im2col(strips: Strips, xp: Any, x: Array, kernel: Array) -> Array:
+    height, width, channels = x.shape
+    padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    matrix = kernel.reshape(9 * channels, -1)
+    y = xp.empty((height, width, matrix.shape[1]), dtype=x.dtype)
+
+    def strip(top: int, bottom: int) -> None:
+        n = bottom - top
+        columns = xp.empty((n, width, 9, channels), dtype=x.dtype)
+        for a in range(3):
+            for b in range(3):
+                columns[:, :, 3 * a + b] = padded[top + a : bottom + a, b : b + width]
+        xp.matmul(columns.reshape(n * width, -1), matrix, out=y[top:bottom].reshape(n * width, -1))
+
+    strips.map(strip, height, strips.rows(height, 9 * x[:1].nbytes, STRIP_BYTES))
+    return y
+
+
+def from_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+             write: Writer) -> None:
+    """On a CPU, from few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K).
+
+    A pixel's three neighbours in a row lie side by side in memory, so a copy takes three pixels at a time.
+    """
+    height, width, channels = shape
+    dtype, outputs = kernel.dtype, kernel.shape[3]
+    matrix = kernel.reshape(9 * channels, outputs)
+
+    def strip(top: int, bottom: int) -> None:
+        n, row = bottom - top, (width + 2) * channels
+        padded = strips.scratch("first", (n + 2, width + 2, channels), dtype)
+        read_padded(read, shape, top, padded)
+        columns = strips.scratch("second", (n, width, 3, 3 * channels), dtype)
+        strides = [padded.itemsize * stride for stride in (row, channels, row, 1)]
+        columns[...] = np.lib.stride_tricks.as_strided(padded, columns.shape, strides)
+        rows = strips.scratch("third", (n, width, outputs), dtype)
+        np.matmul(columns.reshape(n * width, -1), matrix, out=rows.reshape(n * width, -1))
+        if bias is not None:
+            rows += bias
+        write(top, rows)
+
+    row_bytes = (9 * channels + outputs) * width * dtype.itemsize
+    strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
+
+
+def to_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+           write: Writer) -> None:
+    """On a CPU, to few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K)."""
+    height, width, channels = shape
+    dtype, outputs = kernel.dtype, kernel.shape[3]
+    matrix = np.ascontiguousarray(kernel.swapaxes(2, 3)).reshape(9 * outputs, channels)
+
+    def strip(top: int, bottom: int) -> None:
+        first, last = max(0, top - 1), min(height, bottom + 1)
+        x = strips.scratch("first", (last - first, width, channels), dtype)
+        read(first, last, x)
+        planes = strips.scratch("second", (3, 3, outputs, last - first, width), dtype)
+        np.matmul(matrix, x.reshape(-1, channels).T, out=planes.reshape(9 * outputs, -1))
+        y = np.zeros((outputs, bottom - top, width), dtype=dtype)
+        for a in range(3):
+            upper, lower = max(top, 1 - a), min(bottom, height + 1 - a)  # the outputs that have an input in row a
+            for b in range(3):
+                left, right = max(0, 1 - b), min(width, width + 1 - b)
+                y[:, upper - top : lower - top, left:right] += planes[
+                    a, b, :, upper + a - 1 - first : lower + a - 1 - first, left + b - 1 : right + b - 1]
+        rows = y.transpose(1, 2, 0)
+        write(top, rows if bias is None else rows + bias)
+
+    row_bytes = (9 * outputs + channels) * width * dtype.itemsize
+    strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
+
+
+def _even(rows: int) -> int:
+    """An even number of rows, at least two: no 2×2 window of a pooling lies in two strips."""
+    return max(2, rows // 2 * 2)
