@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TESTS ?= tests
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -20,9 +21,13 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed
-	$(BIN)/python benchmarks/evaluation.py
+bench: $(VENV)/installed-bench
+	$(BIN)/python benchmarks/correctness.py
 	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/vs_torch.py
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/estimate.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
@@ -36,6 +41,13 @@ $(VENV)/installed: setup.py | $(BIN)/pip
 $(VENV)/installed-test: setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/installed
+
+# The index's PyTorch for Linux brings gigabytes of CUDA along, of which nothing is used here. The one without:
+# make bench TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+$(VENV)/installed-bench: setup.py | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,test]"
+	@touch $@ $(VENV)/installed $(VENV)/installed-test
 
 $(BIN)/pip:
 	@command -v "$(PYTHON)" > /dev/null || \

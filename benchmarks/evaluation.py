@@ -2,66 +2,106 @@
 
     python benchmarks/evaluation.py [SIZE …]
 
-The objective is the usual one: VGG19 (random weights) with content relu4_2 and styles relu1_1 … relu5_1, and the
-wavelet network with its default layers; float32, average pooling, square images. Memory is the peak resident set
-while the objective is built and evaluated, above what the process held before (read from /proc: Linux only).
+The objective is the usual one: VGG19 (random weights, from a file) with content relu4_2 and styles relu1_1 … relu5_1,
+and the wavelet network with its default layers; float32, average pooling, square images, losses weighted as in a run.
+Memory is the peak resident set while the objective is built and evaluated, above what the process held with the
+network alone (Linux only). At the end, the exponents p of time ∝ pixelsᵖ and memory ∝ pixelsᵖ, fitted to all sizes:
+1 is a cost in proportion. VGG19 at 2048² takes some gigabytes.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
-import statistics
-import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import measuring
+from nst_np import Config, Objective, load_network
+
+SIZES = (256, 512, 1024)
 NETWORKS = {"vgg19": "random:0", "wavelet": "auto"}
-REPEATS = 5
+DEFAULTS = Config()
+SETTINGS: dict[str, Any] = {
+    name: getattr(DEFAULTS, name) for name in ("content_weight", "style_weight", "normalization", "center_content")
+}
 
 
-def measure(network_name: str, size: int) -> dict[str, float]:
-    """Median seconds an evaluation and MB of peak memory, in this process."""
-    import numpy as np
+def weight_files(folder: str) -> dict[str, str]:
+    """What `load_network` takes for each network, with VGG19's random weights in a file, as real ones are.
 
-    from nst_np import Objective, load_network
+    A process that makes them up has its memory in pieces afterwards, and takes more of it.
+    """
+    from nst_np.weights import random_weights, save_weights
 
+    file = f"{folder}/vgg19.h5"
+    save_weights(file, random_weights("vgg19", 0))
+    return {**NETWORKS, "vgg19": file}
+
+
+def images(size: int) -> list[np.ndarray]:
+    """A content image, a style image and one between content and noise, each (size, size, 3) float32, RGB 0–255.
+
+    They differ in more than their noise: the losses of equals are all rounding, and no two programs round alike.
+    """
     rng = np.random.default_rng(0)
-    content, style, image = rng.uniform(0, 255, (3, size, size, 3)).astype(np.float32)
-    network = load_network(network_name, NETWORKS[network_name], device="cpu")
-    ctypes.CDLL(None).malloc_trim(0)  # what the network's construction freed would hide what the evaluation takes
-    before = resident_megabytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # from here on, the peak counts anew
-    objective = Objective(network, content=content, style=style, content_weight=0.01, normalization="relative")
-    objective.value_and_grad(image)
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        objective.value_and_grad(image)
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(seconds), "megabytes": resident_megabytes("VmHWM") - before}
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    ramps = np.stack([x, y, size - x], axis=-1) * np.float32(200 / size)
+    stripes = np.where(((x + 2 * y) // 5 % 2 == 0)[..., None], (200, 60, 20), (20, 60, 160)).astype(np.float32)
+    content, style = (image + 50 * rng.random(image.shape, np.float32) for image in (ramps, stripes))
+    return [content, style, 0.9 * content + 25 * rng.random(content.shape, np.float32)]
 
 
-def resident_megabytes(kind: str) -> float:
-    """This process's resident set, now (VmRSS) or at its peak (VmHWM), as Linux counts it."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind))
-    return int(line.split()[1]) / 1024
+def objective(network: Any, content: np.ndarray, style: np.ndarray) -> Objective:
+    """The usual objective, with the settings of a run."""
+    return Objective(network, content=content, style=style, **SETTINGS)
 
 
-def main(arguments: list[str]) -> None:
-    if arguments[:1] == ["--one"]:
-        print(json.dumps(measure(arguments[1], int(arguments[2]))))
-        return
-    print("| network | size | seconds an evaluation | peak memory above start |\n|---|---|---|---|")
-    for size in map(int, arguments or ["256", "512"]):
-        for name in NETWORKS:
-            command = [sys.executable, __file__, "--one", name, str(size)]
-            result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(f"| {name} | {size}² | {result['seconds']:.3f} | {result['megabytes']:.0f} MB |", flush=True)
+def measure(network_name: str, weights: str, size: int, threads: int, repeats: int) -> dict[str, float]:
+    """Median seconds an evaluation, and MB of peak memory, in this process."""
+    content, style, image = images(size)
+    network = load_network(network_name, weights, device="cpu", threads=threads)
+    built: list[Objective] = []
+
+    def build_and_evaluate(network: Any) -> None:
+        built.append(objective(network, content, style))
+        built[0].value_and_grad(image)
+
+    with threadpool_limits(1, user_api="blas"):  # as `stylize` has it: the engine's threads are its own
+        memory = measuring.peaks_of(lambda: network, build_and_evaluate)
+        (seconds,) = measuring.median_seconds(lambda: built[0].value_and_grad(image), repeats=repeats)
+    return {"seconds": seconds, "megabytes": memory["above_built"]}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = measuring.arguments(__doc__, SIZES).parse_args(arguments)
+    print(measuring.heading("One evaluation of loss and gradient", options))
+    print(measuring.header("network", "size", "seconds an evaluation", "peak memory above the network"))
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in NETWORKS}
+    with tempfile.TemporaryDirectory() as folder:
+        files = weight_files(folder)
+        for size in options.sizes:
+            for name, measured in results.items():
+                one = measuring.in_own_process(measure, name, files[name], size, options.threads, options.repeats)
+                measured.append({"pixels": size**2, **one})
+                cells = name, f"{size}²", f"{one['seconds']:.3f}", f"{one['megabytes']:.0f} MB"
+                print(measuring.row(*cells), flush=True)
+    if len(set(options.sizes)) > 1:
+        print_exponents(results)
+
+
+def print_exponents(results: dict[str, list[dict[str, float]]]) -> None:
+    print()
+    print(measuring.header("network", "exponent of time in pixels", "of memory"))
+    for name, measured in results.items():
+        pixels, *costs = ([one[key] for one in measured] for key in ("pixels", "seconds", "megabytes"))
+        print(measuring.row(name, *(f"{measuring.exponent(pixels, cost):.2f}" for cost in costs)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

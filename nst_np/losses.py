@@ -18,9 +18,10 @@ F < 0"): the backward pass of the ReLU applies it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 from nst_np.backend import Backend
 
@@ -30,15 +31,22 @@ Statistic = tuple[Any, ...]
 TINY = 1e-12  # keeps the relative losses finite where the target is constant or zero
 
 
-class Loss(Protocol):
+class Loss(ABC):
     """What the objective asks of a loss."""
 
+    def rows(self, rows: slice) -> Loss:
+        """The same loss for those who have only some rows of the features to give to `statistic` and `pull_back`."""
+        return self
+
+    @abstractmethod
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """Sums over the positions of F, (H, W, N)."""
 
+    @abstractmethod
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """The loss, and its derivative by each entry of the statistic."""
 
+    @abstractmethod
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
 
@@ -65,7 +73,7 @@ def _added(gradient: Array, add_to: Array | None) -> Array:
 
 
 @dataclass(frozen=True)
-class ContentLoss:
+class ContentLoss(Loss):
     """Squared distance to the photograph's features (Eq. 1): ``E = ½ Σ (F - P)²``, ``dE/dF = F - P`` (Eq. 2).
 
     Attributes
@@ -74,6 +82,10 @@ class ContentLoss:
     """
 
     P: Array
+
+    def rows(self, rows: slice) -> ContentLoss:
+        """With those rows of P."""
+        return replace(self, P=self.P[rows])
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """Σ (F - P)²."""
@@ -94,7 +106,7 @@ def variation(backend: Backend, P: Array) -> float:
 
 
 @dataclass(frozen=True)
-class RelativeContentLoss:
+class RelativeContentLoss(Loss):
     """Content loss as a share of what there is to keep: ``E = Σ D² / Σ (P - P̄)²`` with ``D = F - P``.
 
     A deviation from the paper, in scale (0 is the photograph, 1 a featureless image) and, with `center`, in taking
@@ -111,6 +123,10 @@ class RelativeContentLoss:
     P: Array
     variation: float
     center: bool
+
+    def rows(self, rows: slice) -> RelativeContentLoss:
+        """With those rows of P."""
+        return replace(self, P=self.P[rows])
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """Σ D², the (N,) sums of D over positions, and the number of positions."""
@@ -145,7 +161,7 @@ def gram_per_position(backend: Backend, F: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class StyleLoss:
+class StyleLoss(Loss):
     """Distance of Gram matrices (Eq. 4): ``E = 1 / (4 N² M²) Σ (G - A)²``.
 
     ``dE/dG = (G - A) / (2 N² M²)``, and through ``G = F Fᵀ``, ``dE/dF = 2 dE/dG F = (Fᵀ (G - A))ᵀ / (N² M²)`` (Eq. 6).
@@ -198,11 +214,11 @@ class RelativeStyleLoss(StyleLoss):
 
 
 @dataclass(frozen=True)
-class TotalVariation:
+class TotalVariation(Loss):
     """Roughness: ``E = Σ (x[i+1, j] - x[i, j])² + Σ (x[i, j+1] - x[i, j])²`` (Mahendran & Vedaldi 2015, Eq. 6, β = 2).
 
-    Not in Gatys et al. 2015. Each difference pulls its two pixels together: ``dE/dx`` is ``-2`` the differences at
-    their first pixel and ``+2`` at their second.
+    Not in Gatys et al. 2015, and of a whole image only: differences reach across rows. Each difference pulls its two
+    pixels together: ``dE/dx`` is ``-2`` the differences at their first pixel and ``+2`` at their second.
     """
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:

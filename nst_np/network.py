@@ -14,6 +14,9 @@ Array = Any
 Features = dict[str, Array]
 Gradient = Any  # an array; or a function that takes an array or None, adds its gradient to it, and returns the sum
 PullBack = Callable[[Mapping[str, Gradient]], Array]
+Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
+PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
+ALL = slice(None)  # rows
 
 
 class FeatureNetwork(ABC):
@@ -71,10 +74,7 @@ class FeatureNetwork(ABC):
         InputError
             If a layer does not exist or the image is too small for it.
         """
-        wanted = frozenset(taps)
-        self.check_taps(wanted)
-        x = self.as_image(image)
-        self.check_size(x.shape, wanted)
+        x, wanted = self._checked(image, taps)
         features, pull_back = self._forward(x, wanted)
 
         def backward(gradients: Mapping[str, Gradient]) -> Array:
@@ -84,9 +84,49 @@ class FeatureNetwork(ABC):
 
         return features, backward
 
+    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
+        """`forward` for who only needs to look: features are shown as they are made, in parts if that saves memory.
+
+        Parameters
+        ----------
+        image, taps : as for `forward`.
+        look : ``look(layer, rows, F)`` is called for every tap with `F`, its features in `rows`, which may be all; all
+            parts of a layer together are the whole of it, once.
+
+        Returns
+        -------
+        backward : takes ``pull_back(layer, rows, F, dF)``, which is called for the same parts again. It returns dE/dF,
+            in place if it likes, added to `dF` if that is not None. The result is dE/d(image), (H, W, 3).
+
+        Raises
+        ------
+        InputError
+            As `forward` does.
+        """
+        features, backward = self.forward(image, taps)
+        for layer, F in features.items():
+            look(layer, ALL, F)
+        del F
+
+        def pull_all(pull_back: PullRows) -> Array:
+            def gradient(layer: str) -> Callable[[Array | None], Array]:
+                return lambda dF: pull_back(layer, ALL, features.pop(layer), dF)
+
+            return backward({layer: gradient(layer) for layer in features})
+
+        return pull_all
+
     def features(self, image: Array, taps: Iterable[str]) -> Features:
         """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``."""
         return self.forward(image, taps)[0]
+
+    def _checked(self, image: Array, taps: Iterable[str]) -> tuple[Array, frozenset[str]]:
+        """The image on the device, and the taps as a set; or the errors of `forward`."""
+        wanted = frozenset(taps)
+        self.check_taps(wanted)
+        x = self.as_image(image)
+        self.check_size(x.shape, wanted)
+        return x, wanted
 
     def as_image(self, image: Array) -> Array:
         """`image` on the network's device, in its dtype; an `InputError` if it is not (H, W, 3)."""

@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from nst_np import losses
 from nst_np.errors import InputError
-from nst_np.network import FeatureNetwork
+from nst_np.network import ALL, FeatureNetwork
 
 Array = Any
 PIXELS = "pixels"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """One loss at one layer: what it adds to the objective is ``group_weight * layer_weight * loss``.
 
@@ -100,19 +99,19 @@ class Objective:
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         if content is not None:
             layers = dict(content_layers if content_layers is not None else defaults[0])
-            for layer, P in _features(network, content, layers, "content image").items():
+            for layer, P in _features(network, content, layers).items():
                 self._add("content", layer, content_weight, layers[layer],
                           self._content_loss(P, relative, center_content))
         if style is not None:
             layers = dict(style_layers if style_layers is not None else defaults[1])
             kind = losses.RelativeStyleLoss if relative else losses.StyleLoss
-            for layer, F in _features(network, style, layers, "style image").items():
-                self._add("style", layer, style_weight, layers[layer],
-                          kind(losses.gram_per_position(network.backend, F)))
+            for layer, A in _grams_per_position(network, style, layers).items():
+                self._add("style", layer, style_weight, layers[layer], kind(A))
         if tv_weight != 0:
             smooth = losses.RelativeTotalVariation() if relative else losses.TotalVariation()
             self._add("tv", PIXELS, tv_weight, 1.0, smooth)
-        self._taps = [term.layer for term in self.terms if term.layer != PIXELS]
+        self._at = {layer: [term for term in self.terms if term.layer == layer] for layer in (*network.layers, PIXELS)}
+        self._taps = [layer for layer in network.layers if self._at[layer]]
         if self.shape is not None:
             network.check_size(self.shape, self._taps, "content image")
 
@@ -141,31 +140,36 @@ class Objective:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
         backend = self.network.backend
-        features, backward = self.network.forward(x, self._taps)
-        features[PIXELS] = x
+        statistics: dict[Term, losses.Statistic] = {}
+
+        def look(layer: str, rows: slice, F: Array) -> None:
+            for term in self._at[layer]:
+                part = term.loss.rows(rows).statistic(backend, F)
+                whole = statistics.get(term)
+                statistics[term] = part if whole is None else tuple(a + b for a, b in zip(whole, part, strict=True))
+
+        backward = self.network.scan(x, self._taps, look)
+        look(PIXELS, ALL, x)
         total = 0.0
-        terms: dict[str, float] = {}
+        values: dict[str, float] = {}
         groups = dict.fromkeys((term.group for term in self.terms), 0.0)
-        d_statistics: dict[str, list[tuple[losses.Loss, losses.Statistic]]] = {}
+        d_statistics: dict[Term, losses.Statistic] = {}
         for term in self.terms:
-            value, d_statistic = term.loss.value_and_grad(backend, term.loss.statistic(backend, features[term.layer]))
+            value, d_statistic = term.loss.value_and_grad(backend, statistics[term])
             total += term.weight * value
             groups[term.group] += term.layer_weight * value
             if term.layer != PIXELS:
-                terms[f"{term.group} {term.layer}"] = value
-            weighted = tuple(d * term.weight for d in d_statistic)
-            d_statistics.setdefault(term.layer, []).append((term.loss, weighted))
+                values[f"{term.group} {term.layer}"] = value
+            d_statistics[term] = tuple(d * term.weight for d in d_statistic)
 
-        def pull_back(layer: str, dF: Array | None) -> Array | None:
-            F = features.pop(layer)  # the only place that still needs it
-            for loss, d_statistic in d_statistics[layer]:
-                dF = loss.pull_back(backend, F, d_statistic, dF)
+        def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
+            for term in self._at[layer]:
+                dF = term.loss.rows(rows).pull_back(backend, F, d_statistics[term], dF)
             return dF
 
-        gradient = backward({layer: partial(pull_back, layer) for layer in d_statistics if layer != PIXELS})
-        if PIXELS in d_statistics:
-            gradient = pull_back(PIXELS, gradient)
-        return Evaluation(total, gradient, {"total": total, **groups, **terms})
+        gradient = pull_back(PIXELS, ALL, x, backward(pull_back))
+        terms = {"total": total, **groups, **values}
+        return Evaluation(total, gradient, terms)
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
@@ -173,9 +177,23 @@ class Objective:
         return evaluation.value, evaluation.gradient
 
 
-def _features(network: FeatureNetwork, image: Array, layers: Mapping[str, float], name: str) -> dict[str, Array]:
-    """The image's features, in the network's order of layers."""
+def _features(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
+    """The content image's features, in the network's order of layers."""
     network.check_taps(layers)
-    network.check_size(image.shape, layers, name)
+    network.check_size(image.shape, layers, "content image")
     features = network.features(image, layers)
     return {layer: features[layer] for layer in network.layers if layer in layers}
+
+
+def _grams_per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
+    """The style image's Gram matrices, each divided by its number of positions, in the network's order of layers."""
+    network.check_taps(layers)
+    network.check_size(image.shape, layers, "style image")
+    sums: dict[str, losses.Statistic] = {}
+
+    def look(layer: str, rows: slice, F: Array) -> None:
+        G, M = losses.gram(network.backend, F), F.shape[0] * F.shape[1]
+        sums[layer] = (sums[layer][0] + G, sums[layer][1] + M) if layer in sums else (G, M)
+
+    network.scan(image, layers, look)
+    return {layer: sums[layer][0] * (1 / sums[layer][1]) for layer in network.layers if layer in layers}

@@ -8,7 +8,7 @@ tradition of Portilla & Simoncelli 2000; the scales of the image stand in for VG
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,20 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import FeatureNetwork, Features, Gradient, PullBack, add, fastest
+from nst_np.network import FeatureNetwork, Features, Gradient, Look, PullBack, PullRows, add, fastest
 
 Array = Any
+ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
 
 KERNEL = 9  # width and height of a filter, pixels
+BORDER = KERNEL // 2  # by which an image is continued, mirrored
 ORIENTATIONS = 8
 BANDS = ((0.6 * np.pi, 9 / 7), (0.3 * np.pi, 9 / 4.5))  # (frequency in radians a pixel, σ of the Gaussian in pixels)
 LOW_SIGMA, LOW_GAIN = 9 / 5, 3.0  # of the low-pass
 CENTER, CONTRAST = 118.0, 60.0  # the grey that becomes 0 and the difference from it that becomes 1
 CHROMA = 1.5  # weight of the two colour differences beside luminance
 MAX_SCALES = 12
+BAND_BYTES = 6 << 20  # of features at a time, where they are made a band of rows at a time
 
 
 class WaveletNetwork(FeatureNetwork):
@@ -47,7 +50,7 @@ class WaveletNetwork(FeatureNetwork):
     def minimum_size(self, taps: Iterable[str]) -> int:
         """The image at the coarsest scale must be larger than the mirrored border of 4 pixels."""
         coarsest = max(map(self.layers.index, taps), default=0)
-        return int((KERNEL // 2 + 1) * 2**coarsest)
+        return int((BORDER + 1) * 2**coarsest)
 
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
         """Style at all scales; content at two middle ones, coarse enough to leave the strokes free."""
@@ -60,49 +63,86 @@ class WaveletNetwork(FeatureNetwork):
         return "wavelet: built in, computed, no weights"
 
     def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
-        xp = self.backend.xp
-        depth = max(map(self.layers.index, taps), default=-1) + 1
-        x, to_pixels = layers.opponent_colors(xp, x, self._colors, CENTER, CONTRAST)
-        features: Features = {}
-        branches: dict[str, layers.Backward] = {}  # from a tap to the image at its scale
-        descents: list[layers.Backward] = []  # from each scale to the one before
-        for name in self.layers[:depth]:
-            if name in taps:
-                features[name], branches[name] = self._branch(x)
-            if name != self.layers[depth - 1]:
-                x, to_finer = layers.downsample(xp, x)
-                descents.append(to_finer)
+        images, to_pixels = self._pyramid(x, taps)
+        branches = {name: self._branch(images[name]) for name in images if name in taps}
 
         def pull_back(gradients: Mapping[str, Gradient]) -> Array:
-            dx: Array | None = None
-            for name in reversed(self.layers[:depth]):
-                to_scale = branches.pop(name, None)
-                if to_scale is not None and name in gradients:
-                    dx = add(dx, to_scale(add(None, gradients[name])))
-                to_finer = descents.pop() if descents else None
-                if to_finer is not None and dx is not None:
-                    dx = to_finer(dx)
-            return to_pixels(dx)
+            return to_pixels({name: branches.pop(name)[1](add(None, gradients[name])) for name in gradients})
 
-        return features, pull_back
+        return {name: F for name, (F, _) in branches.items()}, pull_back
+
+    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
+        """As the base class says. Features are made a band of rows at a time, and made again on the way back.
+
+        They are 66 times as large as the image, and cost less than their trip to memory.
+        """
+        x, wanted = self._checked(image, taps)
+        images, to_pixels = self._pyramid(x, wanted)
+        padded = {name: layers.reflect_pad(self.backend.xp, images[name], BORDER) for name in images if name in wanted}
+
+        def band(name: str, rows: slice) -> tuple[Array, layers.Backward]:
+            return self._features(padded[name][0][rows.start : rows.stop + 2 * BORDER])
+
+        for name in padded:
+            for rows in self._bands(images[name].shape):
+                look(name, rows, band(name, rows)[0])
+
+        def pull_all(pull_back: PullRows) -> Array:
+            gradients = {}
+            for name, (enlarged, unpad) in padded.items():
+                dx = self.backend.xp.zeros_like(enlarged)
+                for rows in self._bands(images[name].shape):
+                    F, backward = band(name, rows)
+                    dx[rows.start : rows.stop + 2 * BORDER] += backward(pull_back(name, rows, F, None))
+                gradients[name] = unpad(dx)
+            return to_pixels(gradients)
+
+        return pull_all
+
+    def _bands(self, shape: tuple[int, ...]) -> Iterator[slice]:
+        """The rows of an image, so many at a time that their features fit into a processor's cache."""
+        channels = 3 * 2 * self._bank.responses
+        step = max(BORDER, BAND_BYTES // (shape[1] * channels * self.backend.dtype.itemsize))
+        for start in range(0, shape[0], step):
+            yield slice(start, min(start + step, shape[0]))
+
+    def _pyramid(self, rgb: Array, taps: frozenset[str]) -> tuple[dict[str, Array], ToPixels]:
+        """The opponent colours at every scale down to the deepest tap, and the way back from any of them."""
+        xp = self.backend.xp
+        x, to_rgb = layers.opponent_colors(xp, rgb, self._colors, CENTER, CONTRAST)
+        images: dict[str, Array] = {}
+        descents: dict[str, layers.Backward] = {}  # from each scale to the one before
+        for name in self.layers[: max(map(self.layers.index, taps), default=-1) + 1]:
+            if images:
+                x, descents[name] = layers.downsample(xp, x)
+            images[name] = x
+
+        def to_pixels(gradients: dict[str, Array]) -> Array:
+            dx: Array | None = None
+            for name in reversed(images):
+                dx = add(dx, gradients.get(name))
+                if name in descents and dx is not None:
+                    dx = descents[name](dx)
+            return xp.zeros_like(rgb) if dx is None else to_rgb(dx)
+
+        return images, to_pixels
 
     def _branch(self, x: Array) -> tuple[Array, layers.Backward]:
         """One scale: (H, W, 3) opponent colours to (H, W, 198) rectified responses."""
-        xp = self.backend.xp
-        x, unpad = layers.reflect_pad(xp, x, KERNEL // 2)
-        y, to_padded = self._rectified_wavelets(xp, x, self._bank)
-        shape = y.shape
+        padded, unpad = layers.reflect_pad(self.backend.xp, x, BORDER)
+        F, to_padded = self._features(padded)
+        return F, lambda dF: unpad(to_padded(dF))
 
-        def backward(dy: Array) -> Array:
-            return unpad(to_padded(dy.reshape(shape)))
-
-        return y.reshape(*shape[:2], -1), backward
+    def _features(self, padded: Array) -> tuple[Array, layers.Backward]:
+        """(H + 8, W + 8, 3) mirrored opponent colours to (H, W, 198) rectified responses."""
+        y, backward = self._rectified_wavelets(self.backend.xp, padded, self._bank)
+        return y.reshape(*y.shape[:2], -1), lambda dF: backward(dF.reshape(y.shape))
 
 
 def scales_of(height: int, width: int) -> int:
     """How many scales suit an image: the coarsest is 18 to 36 pixels long (5 scales at 288, 6 at 576); at least 3."""
     by_length = max(3, int(np.log2(max(height, width) / KERNEL)))
-    by_border = int(np.log2(max(1.0, min(height, width) / (KERNEL // 2 + 1)))) + 1
+    by_border = int(np.log2(max(1.0, min(height, width) / (BORDER + 1)))) + 1
     return min(by_length, by_border, MAX_SCALES)
 
 

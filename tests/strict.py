@@ -7,6 +7,7 @@ they convert to one only by `get()`, as CuPy's do.
 from __future__ import annotations
 
 import operator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,11 @@ class StrictArray:
         return float(self._host)
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("shape", "dtype", "size", "ndim", "nbytes"):
+        if name in ("shape", "strides", "dtype", "size", "itemsize", "ndim", "nbytes"):
             return getattr(self._host, name)
         if name in ("T", "real", "imag"):
             return wrap(getattr(self._host, name))
-        if name in ("reshape", "swapaxes", "sum", "mean", "max", "astype", "copy", "conj", "ravel"):
+        if name in ("reshape", "swapaxes", "transpose", "sum", "mean", "max", "astype", "copy", "conj", "ravel"):
             method = getattr(self._host, name)
             return lambda *args, **kwargs: wrap(method(*args, **kwargs))
         raise AttributeError(name)
@@ -96,8 +97,14 @@ for _name in ("iadd", "isub", "imul"):
 StrictArray.__neg__ = lambda self: wrap(-self._host)  # type: ignore[attr-defined]
 
 
+def _as_strided(array: StrictArray, shape: Any, strides: Any) -> StrictArray:
+    return wrap(np.lib.stride_tricks.as_strided(array._host, shape, strides))
+
+
 class StrictModule:
     """The functions of CuPy that nst_np uses, no more."""
+
+    lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
     def __getattr__(self, name: str) -> Any:
         if name not in FUNCTIONS:

@@ -73,7 +73,7 @@ def test_fast_layers_leave_their_inputs_unmodified(name):
 
 CONVOLUTIONS = ["conv3x3", "rectified_conv3x3", "pooled_conv3x3"]
 VGG_CHANNELS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
-TOLERANCE = {"f8": 1e-12, "f4": 2e-5}  # of the largest value
+TOLERANCE = {"f8": 1e-13, "f4": 1e-5}  # of the largest value
 
 
 def convolution_example(height, width, channels, outputs):
@@ -180,23 +180,39 @@ def test_gradients_by_finite_differences(name, shape):
     gradcheck.check_scalar(value_and_grad, x, step=1e-4)
 
 
-@pytest.mark.parametrize("tap", [(0, 0), (1, 1), (2, 1)])
-def test_a_wrong_transform_is_caught(tap, monkeypatch):
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["input", "kernel", "output"])
+def test_a_wrong_transform_is_caught(which, monkeypatch):
     """One coefficient off by 0.1 %."""
-    wrong = [list(row) for row in winograd.G]
-    wrong[3][tap[0]] *= 1.001
-    monkeypatch.setattr(winograd, "G", tuple(map(tuple, wrong)))
-    with pytest.raises(AssertionError):
-        assert_fast_is_readable("conv3x3", *convolution_example(16, 17, 8, 8), "f4")
+    wrong = winograd.transforms()
+    wrong[which][1, 1] *= 1.001
+    monkeypatch.setattr(winograd, "transforms", lambda: wrong)
+    winograd._transforms.cache_clear()
+    try:
+        with pytest.raises(AssertionError):
+            assert_fast_is_readable("conv3x3", *convolution_example(16, 17, 8, 8), "f4")
+    finally:
+        winograd._transforms.cache_clear()
 
 
-def test_the_transforms_are_those_of_their_points():
-    """Bᵀ, G and Aᵀ convolve: for the unit vectors of d and g, Aᵀ (G g ⊙ Bᵀ d) is their correlation."""
-    for i in range(6):
-        for j in range(3):
-            d, g = np.eye(6)[i], np.eye(3)[j]
-            y = np.array(winograd.AT) @ ((np.array(winograd.G) @ g) * (np.array(winograd.BT) @ d))
-            np.testing.assert_allclose(y, [d[t : t + 3] @ g for t in range(4)], atol=1e-12)
+@pytest.mark.parametrize("points", [winograd.FINITE_POINTS, (0, 1, -1, 2, -2), (1, 2, 3, 4, 5)])
+def test_the_transforms_convolve_whatever_the_points(points):
+    """For the unit vectors of d and g, Aᵀ (G g ⊙ Bᵀ d) is their correlation."""
+    BT, G, AT = winograd.transforms(points)
+    for d in np.eye(6):
+        for g in np.eye(3):
+            y = AT @ ((G @ g) * (BT @ d))
+            np.testing.assert_allclose(y, [d[t : t + 3] @ g for t in range(4)], atol=1e-10)
+
+
+def test_the_transforms_of_lavin_and_gray():
+    """Their matrices of F(4, 3), up to the factors that can be moved between a row of Bᵀ and a row of G."""
+    BT, G, AT = winograd.transforms((0, 1, -1, 2, -2))
+    np.testing.assert_allclose(AT, [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+    theirs = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+              [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+    np.testing.assert_allclose(BT, theirs, atol=1e-12)
+    of_24 = [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]
+    np.testing.assert_allclose(G, np.array(of_24) / 24)
 
 
 # --- products ---------------------------------------------------------------------------------------------------------

@@ -32,8 +32,9 @@ from nst_np.engine.activations import (
     write_pooled,
     write_rectified,
 )
+from nst_np.engine.products import multiply_rows
 from nst_np.engine.strips import AT_LEAST, Strips
-from nst_np.engine.winograd import POINTS, TILE
+from nst_np.engine.winograd import PRODUCTS, TILE
 
 Array = Any
 Backward = Callable[[Array], Array]
@@ -105,7 +106,7 @@ def correlate(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Arra
     if C < FEW or K < FEW:
         way = direct.from_few if C < K else direct.to_few
     else:
-        way = _by_strips if POINTS * C * K * kernel.itemsize <= KERNEL_BYTES else _by_channels
+        way = _by_strips if PRODUCTS * C * K * kernel.itemsize <= KERNEL_BYTES else _by_channels
     way(strips, read, shape, kernel, bias, write)
 
 
@@ -115,18 +116,19 @@ def _by_strips(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Arr
     C, K = kernel.shape[2:]
     dtype, scratch = kernel.dtype, strips.scratch
     tall, wide = -(-height // TILE), -(-width // TILE)  # tiles
-    U = scratch("kernels", (POINTS, C, K), dtype)
+    U = scratch("kernels", (PRODUCTS, C, K), dtype)
     winograd.transform_kernel(np.ascontiguousarray(kernel), U)
 
     def strip(top: int, bottom: int) -> None:
         n = bottom - top
-        V, products = scratch("third", (POINTS, n * wide, C), dtype), scratch("fourth", (POINTS, n * wide, K), dtype)
+        V = scratch("third", (PRODUCTS, n * wide, C), dtype)
+        products = scratch("fourth", (PRODUCTS, n * wide, K), dtype)
         _tiles(strips, read, shape, top, V, wide)
-        winograd.multiply(V, U, products)
+        multiply_rows(V, U, products)
         rows = _rows(strips, products, bias, wide)
         write(TILE * top, rows[: height - TILE * top, :width])
 
-    tiles = min(STRIP_TILES, STRIP_BYTES // (POINTS * max(C, K) * dtype.itemsize))
+    tiles = min(STRIP_TILES, STRIP_BYTES // (PRODUCTS * max(C, K) * dtype.itemsize))
     strips.map(strip, tall, max(1, min(tiles // wide, -(-tall // AT_LEAST))))
 
 
@@ -136,21 +138,21 @@ def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: A
     C, K = kernel.shape[2:]
     dtype, scratch = kernel.dtype, strips.scratch
     tall, wide = -(-height // TILE), -(-width // TILE)
-    parts = -(-POINTS * tall * wide * C * dtype.itemsize // TILES_BYTES)
+    parts = -(-PRODUCTS * tall * wide * C * dtype.itemsize // TILES_BYTES)
     step = -(-tall // parts)
     for start in range(0, tall, step):
         n = min(step, tall - start)
-        V = scratch("third", (POINTS, n * wide, C), dtype)
+        V = scratch("third", (PRODUCTS, n * wide, C), dtype)
         y = scratch("all rows", (TILE * n, wide * TILE, K), dtype)
 
         def transform(top: int, bottom: int, start: int = start, V: Array = V) -> None:
             _tiles(strips, read, shape, start + top, V[:, top * wide : bottom * wide], wide)
 
         def multiply(left: int, right: int, V: Array = V, y: Array = y) -> None:
-            U = scratch("kernels", (POINTS, C, right - left), dtype)
+            U = scratch("kernels", (PRODUCTS, C, right - left), dtype)
             winograd.transform_kernel(np.ascontiguousarray(kernel[..., left:right]), U)
-            products = scratch("fourth", (POINTS, V.shape[1], right - left), dtype)
-            winograd.multiply(V, U, products)
+            products = scratch("fourth", (PRODUCTS, V.shape[1], right - left), dtype)
+            multiply_rows(V, U, products)
             y[..., left:right] = _rows(strips, products, None if bias is None else bias[left:right], wide)
 
         def finish(top: int, bottom: int, start: int = start, y: Array = y) -> None:
@@ -173,9 +175,7 @@ def _tiles(strips: Strips, read: Reader, shape: tuple[int, ...], top: int, V: Ar
 
 def _rows(strips: Strips, products: Array, bias: Array | None, wide: int) -> Array:
     """The rows (4 n, 4 wide, K) that products (36, n · wide, K) stand for."""
-    if bias is not None:
-        products[winograd.CENTER] += bias
     n, K = products.shape[1] // wide, products.shape[2]
     rows = strips.scratch("second", (TILE * n, TILE * wide, K), products.dtype)
-    winograd.transform_output(products, rows, strips.scratch)
+    winograd.transform_output(products, bias, rows, strips.scratch)
     return rows

@@ -1,14 +1,46 @@
-"""The two products of the style loss, on matrices of many positions and few channels."""
+"""Matrix products: the two of the style loss, on many positions and few channels, and products block by block.
+
+OpenBLAS multiplies small matrices as they lie, without copying ("packing") them first: on the machines measured, up to
+a third faster where the channels are few. So large products are made of small ones, in one call.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from nst_np.engine.strips import Strips
 
 Array = Any
 
-STRIP_BYTES = 6 << 20  # large enough for BLAS to be at full speed
+STRIP_BYTES = 2 << 20  # of the features, in a core's cache
+SMALL = 10**6  # multiplications of a product that OpenBLAS does without packing
+COLUMNS = 64  # of a block
+
+
+def multiply_rows(A: Array, B: Array, out: Array) -> None:
+    """``A @ B`` in blocks of rows of A: (P, M, C) @ (P, C, K) to (P, M, K), on a CPU."""
+    _, M, C = A.shape
+    K = B.shape[2]
+    rows = SMALL // (C * K) // 8 * 8 or M
+    whole = M // rows * rows
+    if whole:
+        blocks = out[:, :whole].reshape(len(out), -1, rows, K)
+        np.matmul(A[:, :whole].reshape(len(A), -1, rows, C), B[:, None], out=blocks)
+    if whole < M:
+        np.matmul(A[:, whole:], B, out=out[:, whole:])
+
+
+def multiply_columns(A: Array, B: Array, out: Array) -> None:
+    """``A @ B`` in blocks of rows of A and COLUMNS of B, where they divide: (K, N) @ (N, M) to (K, M), on a CPU."""
+    (K, N), M = A.shape, B.shape[1]
+    parts = -(-K * N * COLUMNS // SMALL)
+    if K % parts or M % COLUMNS:
+        np.matmul(A, B, out=out)
+        return
+    blocks = out.reshape(parts, K // parts, -1, COLUMNS).swapaxes(1, 2)
+    np.matmul(A.reshape(parts, 1, -1, N), B.reshape(N, -1, COLUMNS).swapaxes(0, 1), out=blocks)
 
 
 def gram(strips: Strips, Ft: Array) -> Array:
@@ -21,19 +53,29 @@ def gram(strips: Strips, Ft: Array) -> Array:
 
 
 def product(strips: Strips, Ft: Array, B: Array, add_to: Array | None = None) -> Array:
-    """``Ft @ B``, (M, K); or `add_to`, changed in place, with the product added."""
-    xp = strips.xp
-    y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype) if add_to is None else add_to
+    """``Ft @ B``, (M, K), with its axes in memory as those of `Ft`; or `add_to`, changed in place, with it added."""
+    xp, channels_first = strips.xp, Ft.strides[0] < Ft.strides[1]
+    if add_to is not None:
+        y = add_to
+    elif channels_first:
+        y = xp.empty((B.shape[1], len(Ft)), dtype=Ft.dtype).T
+    else:
+        y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype)
 
     def strip(start: int, stop: int) -> None:
-        if add_to is None:
-            xp.matmul(Ft[start:stop], B, out=y[start:stop])
+        part, target = Ft[start:stop], y[start:stop]
+        if add_to is not None:
+            target += part @ B
+        elif xp is not np:
+            xp.matmul(part, B, out=target)
+        elif channels_first:
+            multiply_columns(np.ascontiguousarray(B.T), part.T, target.T)
         else:
-            y[start:stop] += Ft[start:stop] @ B
+            multiply_rows(part[None], B[None], target[None])
 
     strips.map(strip, len(Ft), _rows(strips, Ft))
     return y
 
 
 def _rows(strips: Strips, Ft: Array) -> int:
-    return strips.rows(len(Ft), Ft[:1].nbytes, STRIP_BYTES)
+    return strips.rows(len(Ft), Ft.shape[1] * Ft.itemsize, STRIP_BYTES)

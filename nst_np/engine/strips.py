@@ -96,8 +96,10 @@ class Strips:
 
         Fresh memory would cost a page fault every few kilobytes, over and over.
         """
+        if not self._host:  # CuPy keeps a pool of its own
+            return self.xp.empty(shape, dtype=dtype)
         buffers: dict[str, Array] = self._own.__dict__.setdefault("buffers", {})
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if name not in buffers or buffers[name].nbytes < size:
-            buffers[name] = self.xp.empty(size, dtype="uint8")
+            buffers[name] = np.empty(size, dtype=np.uint8)
         return buffers[name][:size].view(dtype).reshape(shape)

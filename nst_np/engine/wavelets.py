@@ -1,9 +1,10 @@
-"""The rectified wavelet bank, one matrix product a strip of rows, rectified while it is in cache.
+"""The rectified wavelet bank as one matrix product a strip of rows, rectified while it is in cache.
 
-The readable layer multiplies separable complex factors; here each of the 2 Q - 1 real responses has its n × n kernel
-written out, and a strip's responses are ``windowsᵀ @ kernels``, where row ``(j, i)`` of `windows` is the strip shifted
-by (j, i). Those shifted copies are contiguous runs of whole image rows, which makes them cheap to gather and, in the
-backward pass, to add up again. Responses before the rectifier exist for a strip at a time only.
+The readable layer multiplies separable complex factors; here each of the R = 2 Q - 1 real responses has its n × n
+kernel written out, and a strip's responses are ``kernels @ windows`` for each colour, where row ``(j, i)`` of `windows`
+is the strip shifted by (j, i). Colours come first in memory, then responses, then pixels: shifted copies are then runs
+of whole image rows, cheap to gather and, in the backward pass, to add up again, and so are the rectifier's halves.
+What is returned is a view with the axes in the usual order.
 """
 
 from __future__ import annotations
@@ -15,59 +16,79 @@ from nst_np.engine.strips import Strips
 
 Array = Any
 
-STRIP_BYTES = 1 << 20  # of shifted copies at a time and thread, about what a core's own cache holds
+STRIP_BYTES = 2 << 20  # of shifted copies at a time and thread
+BLOCK = 256  # pixels of a product: few enough for BLAS to multiply them as they lie (see `products.SMALL`)
 
 
 def dense_kernels(xp: Any, bank: Any) -> Array:
-    """(n², 2 Q - 1): the real and then the imaginary parts of ``Σ_b mix[b, q] columns[b, j] rows[b, i]``."""
+    """(2 Q - 1, n²): the real and then the imaginary parts of ``Σ_b mix[b, q] columns[b, j] rows[b, i]``."""
     separable = bank.columns[:, :, None] * bank.rows[:, None, :]
-    complex_kernels = separable.reshape(len(bank.rows), -1).T @ bank.mix
-    return xp.concatenate([complex_kernels.real, complex_kernels.imag[:, :-1]], axis=1)
+    complex_kernels = bank.mix.T @ separable.reshape(len(bank.rows), -1)
+    return xp.concatenate([complex_kernels.real, complex_kernels.imag[:-1]])
 
 
 def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Array, Callable[[Array], Array]]:
-    """`nst_np.layers.rectified_wavelets`, strip by strip; the signs are kept as bits, a strip each."""
-    n = bank.size
-    height, width, channels = x.shape[0] - n + 1, x.shape[1] - n + 1, x.shape[2]
+    """`nst_np.layers.rectified_wavelets`, strip by strip. The output itself tells the backward pass its signs."""
+    n, colors = bank.size, x.shape[2]
+    height, width = x.shape[0] - n + 1, x.shape[1] - n + 1
     kernels = dense_kernels(xp, bank).astype(x.dtype)
-    responses = kernels.shape[1]
-    rows = max(n - 1, strips.rows(height, n * n * x[:1].nbytes, STRIP_BYTES))
-    y = xp.empty((height, width, channels, 2 * responses), dtype=x.dtype)
-    signs: dict[int, tuple[Array, Array]] = {}
+    responses = len(kernels)
+    rows = strips.rows(height, n * n * x[:1].nbytes, STRIP_BYTES)
+    planes = xp.ascontiguousarray(x.transpose(2, 0, 1))
+    y = xp.empty((colors, 2 * responses, height, width), dtype=x.dtype)
+
+    def buffer(name: str, channels: int, pixels: int) -> Array:
+        """Scratch (colours, channels, pixels), with room to a whole number of blocks."""
+        whole = -(-pixels // BLOCK) * BLOCK
+        array = strips.scratch(name, (colors, channels, whole), x.dtype)
+        array[:, :, pixels:] = 0
+        return array
 
     def correlate(top: int, bottom: int) -> None:
-        windows = xp.empty((n, n, bottom - top, width, channels), dtype=x.dtype)
-        for j in range(n):
-            for i in range(n):
-                windows[j, i] = x[top + j : bottom + j, i : i + width]
-        z = (windows.reshape(n * n, -1).T @ kernels).reshape(bottom - top, width, channels, responses)
-        above, below = y[top:bottom, ..., :responses], y[top:bottom, ..., responses:]
-        xp.maximum(z, 0, out=above)
+        pixels = (bottom - top) * width
+        windows, z = buffer("first", n * n, pixels), buffer("second", responses, pixels)
+        color, row, pixel = planes.strides
+        shifted = xp.lib.stride_tricks.as_strided(
+            planes[:, top:], (colors, n, n, bottom - top, width), (color, row, pixel, row, pixel))
+        windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)[...] = shifted
+        xp.matmul(kernels, _blocks(windows), out=_blocks(z))
+        z = z[:, :, :pixels].reshape(colors, responses, bottom - top, width)
+        above, below = y[:, :responses, top:bottom], y[:, responses:, top:bottom]
+        xp.maximum(z, xp.zeros((bottom - top, width), dtype=x.dtype), out=above)
         xp.subtract(above, z, out=below)  # what it takes to get from z to max(z, 0)
-        signs[top] = xp.packbits(z > 0), xp.packbits(z < 0)
 
     strips.map(correlate, height, rows)
-    shape = x.shape
 
     def backward(dy: Array) -> Array:
-        dx = xp.zeros(shape, dtype=dy.dtype)
+        dy = dy.transpose(2, 3, 0, 1)
 
-        def spread(top: int, bottom: int) -> None:
-            part = dy[top:bottom]
-            half = part.shape[:-1] + (responses,)
-            size = (bottom - top) * width * channels * responses
-            positive, negative = (xp.unpackbits(bits)[:size].reshape(half) for bits in signs[top])
-            dz = part[..., :responses] * positive
-            dz -= part[..., responses:] * negative
-            windows = (kernels @ dz.reshape(-1, responses).T).reshape(n, n, bottom - top, width, channels)
+        def spread(top: int, bottom: int) -> Array:
+            """What the strip gives to the n - 1 rows below it as well as to its own."""
+            pixels = (bottom - top) * width
+            d_windows, dz = buffer("first", n * n, pixels), buffer("second", responses, pixels)
+            halves = strips.scratch("third", (colors, 2 * responses, bottom - top, width), x.dtype)
+            xp.multiply(dy[:, :, top:bottom], y[:, :, top:bottom] > 0, out=halves)
+            halves = halves.reshape(colors, 2 * responses, pixels)
+            xp.subtract(halves[:, :responses], halves[:, responses:], out=dz[:, :, :pixels])
+            xp.matmul(kernels.T, _blocks(dz), out=_blocks(d_windows))
+            shifted = d_windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)
+            along_x = xp.zeros((colors, n, bottom - top, width + n - 1), dtype=dy.dtype)
+            for i in range(n):
+                along_x[..., i : i + width] += shifted[:, :, i]
+            d_planes = xp.zeros((colors, bottom - top + n - 1, width + n - 1), dtype=dy.dtype)
             for j in range(n):
-                for i in range(n):
-                    dx[top + j : bottom + j, i : i + width] += windows[j, i]
+                d_planes[:, j : j + bottom - top] += along_x[:, j]
+            return d_planes
 
-        # A strip also adds to the n - 1 rows below it, so neighbours never run at the same time.
-        bounds = [(top, min(top + rows, height)) for top in range(0, height, rows)]
-        strips.run(spread, bounds[0::2])
-        strips.run(spread, bounds[1::2])
-        return dx
+        total = xp.zeros(planes.shape, dtype=dy.dtype)
+        for index, d_planes in enumerate(strips.map(spread, height, rows)):
+            top = index * rows
+            total[:, top : top + d_planes.shape[1]] += d_planes
+        return xp.ascontiguousarray(total.transpose(1, 2, 0))
 
-    return y, backward
+    return y.transpose(2, 3, 0, 1), backward
+
+
+def _blocks(array: Array) -> Array:
+    """(colours, channels, pixels) as (colours, blocks, channels, BLOCK), a view."""
+    return array.reshape(*array.shape[:2], -1, BLOCK).swapaxes(1, 2)

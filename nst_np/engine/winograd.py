@@ -27,23 +27,30 @@ Scratch = Callable[[str, tuple[int, ...], Any], Array]
 
 TILE = 4  # outputs of a tile along an axis
 SPAN = TILE + 2  # its inputs, which it shares with its neighbours; also the number of points
-POINTS = SPAN * SPAN
-CENTER = SPAN + 1  # the point (1, 1): whatever is added to it is added to all outputs of the tile, see Aᵀ's column 1
+PRODUCTS = SPAN * SPAN
 
-# Interpolation at 0, 1, -1, 2, -2 and ∞.
-BT = ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0),
-      (0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1))  # fmt: skip
-G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
-     (1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))  # fmt: skip
-AT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
+# Where the polynomials are evaluated; the sixth point is ∞. Any five would do. The usual 0, ±1, ±2 make prettier
+# matrices, and these, a result of trying, half the rounding error.
+FINITE_POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 
-# OpenBLAS multiplies small matrices as they lie, without packing them first: up to this many multiplications.
-SMALL_PRODUCT = 10**6
+
+def transforms(points: tuple[float, ...] = FINITE_POINTS) -> tuple[Array, Array, Array]:
+    """Bᵀ (6, 6), G (6, 3) and Aᵀ (4, 6) of some points and ∞, float64 (docs/winograd.md, step by step)."""
+    BT, G, AT = np.zeros((SPAN, SPAN)), np.zeros((SPAN, 3)), np.zeros((TILE, SPAN))
+    for i, a in enumerate(points):
+        others = np.delete(points, i)
+        BT[i, :-1] = np.poly(others)[::-1]  # coefficients of Π (x - b), from the constant up
+        G[i] = a ** np.arange(3) / np.prod(a - others)
+        AT[:, i] = a ** np.arange(TILE)
+    BT[-1], G[-1, -1], AT[-1, -1] = np.poly(points)[::-1], 1, 1  # ∞: the highest coefficient
+    return BT, G, AT
 
 
 @lru_cache
-def _matrix(rows: tuple[tuple[float, ...], ...], dtype: Any) -> Array:
-    return np.array(rows, dtype=dtype)
+def _transforms(dtype: Any) -> tuple[Array, Array, Array]:
+    BT, G, AT = transforms()
+    with_bias = np.column_stack([AT, np.ones(TILE)])
+    return BT.astype(dtype), G.astype(dtype), with_bias.astype(dtype)
 
 
 def _view(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
@@ -60,9 +67,9 @@ def transform_kernel(kernel: Array, out: Array) -> None:
     out : (36, C, K).
     """
     size = kernel[0, 0].size
-    matrix = _matrix(G, kernel.dtype)
-    down = np.matmul(matrix, kernel.reshape(3, 3, size).swapaxes(0, 1))  # (3 columns, 6, C·K)
-    np.matmul(matrix, down.swapaxes(0, 1), out=out.reshape(SPAN, SPAN, size))
+    _, G, _ = _transforms(kernel.dtype)
+    down = np.matmul(G, kernel.reshape(3, 3, size).swapaxes(0, 1))  # (3 columns, 6, C·K)
+    np.matmul(G, down.swapaxes(0, 1), out=out.reshape(SPAN, SPAN, size))
 
 
 def transform_input(padded: Array, out: Array, scratch: Scratch) -> None:
@@ -75,40 +82,29 @@ def transform_input(padded: Array, out: Array, scratch: Scratch) -> None:
     """
     n, T, C = (padded.shape[0] - 2) // TILE, (padded.shape[1] - 2) // TILE, padded.shape[2]
     row = padded.shape[1] * C
-    matrix = _matrix(BT, padded.dtype)
+    BT, _, _ = _transforms(padded.dtype)
     down = scratch("second", (n, SPAN, row), padded.dtype)
-    np.matmul(matrix, _view(padded, (n, SPAN, row), (TILE * row, row, 1)), out=down)
+    np.matmul(BT, _view(padded, (n, SPAN, row), (TILE * row, row, 1)), out=down)
     tiles = _view(down, (n, SPAN, T, SPAN, C), (SPAN * row, row, TILE * C, C, 1))
-    np.matmul(matrix, tiles, out=out.reshape(SPAN, SPAN, n, T, C).transpose(2, 0, 3, 1, 4))
+    np.matmul(BT, tiles, out=out.reshape(SPAN, SPAN, n, T, C).transpose(2, 0, 3, 1, 4))
 
 
-def multiply(V: Array, U: Array, out: Array) -> None:
-    """The 36 products (tiles × C) @ (C × K).
-
-    Parameters
-    ----------
-    V : (36, tiles, C), the inputs. U : (36, C, K), the kernels. out : (36, tiles, K).
-    """
-    tiles, (_, C, K) = V.shape[1], U.shape
-    rows = SMALL_PRODUCT // (C * K) // 8 * 8 or tiles
-    whole = tiles // rows * rows
-    if whole:
-        blocks = V[:, :whole].reshape(POINTS, -1, rows, C)
-        np.matmul(blocks, U[:, None], out=out[:, :whole].reshape(POINTS, -1, rows, K))
-    if whole < tiles:
-        np.matmul(V[:, whole:], U, out=out[:, whole:])
-
-
-def transform_output(products: Array, out: Array, scratch: Scratch) -> None:
-    """Aᵀ m A.
+def transform_output(products: Array, bias: Array | None, out: Array, scratch: Scratch) -> None:
+    """Aᵀ m A, plus the bias, which is one more summand of the last product.
 
     Parameters
     ----------
     products : (36, n · T, K).
+    bias : (K,), or None for none.
     out : (4 n, 4 T, K), contiguous.
     """
     n, T, K = out.shape[0] // TILE, out.shape[1] // TILE, out.shape[2]
-    matrix = _matrix(AT, products.dtype)
-    across = scratch("first", (n, SPAN, T, TILE, K), products.dtype)
-    np.matmul(matrix, products.reshape(SPAN, SPAN, n, T, K).transpose(2, 0, 3, 1, 4), out=across)
-    np.matmul(matrix, across.reshape(n, SPAN, T * TILE * K), out=out.reshape(n, TILE, T * TILE * K))
+    _, _, AT = _transforms(products.dtype)
+    summands = SPAN if bias is None else SPAN + 1
+    across = scratch("first", (n, summands, T, TILE, K), products.dtype)
+    tiles = products.reshape(SPAN, SPAN, n, T, K).transpose(2, 0, 3, 1, 4)
+    np.matmul(AT[:, :SPAN], tiles, out=across[:, :SPAN])
+    if bias is not None:
+        across[:, SPAN] = bias
+    row = T * TILE * K
+    np.matmul(AT[:, :summands], across.reshape(n, summands, row), out=out.reshape(n, TILE, row))

@@ -10,6 +10,11 @@ from nst_np.layers.registry import Array, Backward, example_image, layer
 HALVING = (1 / 24, 4 / 24, 7 / 24, 7 / 24, 4 / 24, 1 / 24)
 
 
+def _swapped(xp: Any, x: Array) -> Array:
+    """(W, H, …) of (H, W, …), a copy: sums along long runs of memory are worth it."""
+    return xp.ascontiguousarray(x.swapaxes(0, 1))
+
+
 def _halve_rows(xp: Any, x: Array) -> Array:
     """One axis of `downsample`, the first one: (H, …) to (H // 2, …)."""
     half = x.shape[0] // 2
@@ -41,8 +46,8 @@ def downsample(xp: Any, x: Array) -> tuple[Array, Backward]:
     y = _halve_rows(xp, _halve_rows(xp, x).swapaxes(0, 1)).swapaxes(0, 1)
 
     def backward(dy: Array) -> Array:
-        rows = _halve_rows_adjoint(xp, dy.swapaxes(0, 1), width).swapaxes(0, 1)
-        return _halve_rows_adjoint(xp, rows, height)
+        columns = _halve_rows_adjoint(xp, _swapped(xp, dy), width)
+        return _halve_rows_adjoint(xp, _swapped(xp, columns), height)
 
     return y, backward
 
@@ -72,6 +77,6 @@ def reflect_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
     y = _reflect_rows(xp, _reflect_rows(xp, x, n).swapaxes(0, 1), n).swapaxes(0, 1)
 
     def backward(dy: Array) -> Array:
-        return _reflect_rows_adjoint(_reflect_rows_adjoint(dy.swapaxes(0, 1), n).swapaxes(0, 1), n)
+        return _reflect_rows_adjoint(_swapped(xp, _reflect_rows_adjoint(_swapped(xp, dy), n)), n)
 
     return y, backward
