@@ -31,6 +31,7 @@ setup(
         "pillow>=10.3",
         "h5py>=3.8",
         "pooch>=1.7",
+        "psutil>=5.9",
         "requests>=2.30",
         "threadpoolctl>=3.1",
         "tqdm>=4.64",
@@ -40,6 +41,8 @@ setup(
         "gpu-cuda12": ["cupy-cuda12x>=13"],
         "gpu-cuda13": ["cupy-cuda13x>=13.6"],
         "torch-files": ["torch>=2.0"],
+        # PyTorch is what benchmarks compare with, matplotlib draws the result. No picture needs either.
+        "bench": ["matplotlib>=3.8", "torch>=2.0"],
         "test": ["pytest>=7.4", "hypothesis>=6.80", "safetensors>=0.4", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
     },
     entry_points={"console_scripts": ["nst-np = nst_np.cli:main"]},

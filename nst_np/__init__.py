@@ -12,17 +12,20 @@ from nst_np.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from nst_np.config import Config
+    from nst_np.forecast import Estimate
     from nst_np.load import load_network
     from nst_np.objective import Evaluation, Objective
     from nst_np.optimize import minimize
-    from nst_np.transfer import Step, StylizeResult, stylize
+    from nst_np.transfer import Step, StylizeResult, estimate, stylize
 
 _HOMES = {
     "Config": "nst_np.config",
+    "Estimate": "nst_np.forecast",
     "Evaluation": "nst_np.objective",
     "Objective": "nst_np.objective",
     "Step": "nst_np.transfer",
     "StylizeResult": "nst_np.transfer",
+    "estimate": "nst_np.transfer",
     "load_network": "nst_np.load",
     "minimize": "nst_np.optimize",
     "stylize": "nst_np.transfer",
@@ -30,11 +33,13 @@ _HOMES = {
 
 __all__ = [
     "Config",
+    "Estimate",
     "Evaluation",
     "Objective",
     "Step",
     "StylizeResult",
     "__version__",
+    "estimate",
     "load_network",
     "minimize",
     "stylize",

@@ -80,6 +80,8 @@ def _stylize_parser() -> _Parser:
         _add_option(groups[section], field)
     other = parser.add_argument_group("other")
     other.add_argument("--config", metavar="FILE", help="read settings from this INI file; the command line wins")
+    other.add_argument("--estimate", action="store_true",
+                       help="print what the run would take, in time and memory on this machine, and exit")
     other.add_argument("--show-settings", metavar="PICTURE",
                        help="print the settings stored in a picture, as a config file that makes it again, and exit")
     other.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
@@ -130,7 +132,7 @@ def _converter(name: str) -> Callable[[str], Any]:
 
 def _stylize(options: argparse.Namespace, command: str) -> int:
     settings = vars(options)
-    quiet, config_file = settings.pop("quiet"), settings.pop("config")
+    quiet, config_file, estimate = settings.pop("quiet"), settings.pop("config"), settings.pop("estimate")
     picture = settings.pop("show_settings")
     if picture is not None:
         from nst_np.images import read_settings
@@ -138,17 +140,24 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
         _print(read_settings(picture), encoding="utf-8")  # a config file is, whatever the terminal is
         return DONE
     config = replace(Config(), **{**(read_config(config_file) if config_file is not None else {}), **settings})
+    _check_given(config, "content", "style")
+    if estimate:
+        return _estimate(config, quiet)
+    _check_given(config, "output")
     _check_files(config, config_file)
     return _run(config, command, quiet)
+
+
+def _check_given(config: Config, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) is None:
+            raise InputError(f"no {name} image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)")
 
 
 def _check_files(config: Config, config_file: str | None) -> None:
     """Refuse before computing what would be refused after it, and what would overwrite a file that is being read."""
     from nst_np import callbacks, images
 
-    for name in ("content", "style", "output"):
-        if getattr(config, name) is None:
-            raise InputError(f"no {name} image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)")
     assert config.output is not None
     frames = callbacks.Frames(config.output, config.save_every, config.quality)
     images.check_writable(config.output)
@@ -178,18 +187,45 @@ def _same_file(one: str, other: str) -> bool:
         return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _run(config: Config, command: str, quiet: bool) -> int:
-    from nst_np import callbacks, images
-    from nst_np.transfer import NO_IMAGE, load_style, run
+def _images(config: Config) -> tuple[Picture | None, Any]:
+    """The content image, and the style image's pixels; None for the one that is not wanted."""
+    from nst_np import images
+    from nst_np.transfer import NO_IMAGE, load_style
 
     def image(path: str | None, load: Callable[[str], Any]) -> Any:
         return None if path is None or path == NO_IMAGE else load(path)
 
-    console = _Console(sys.stderr)
-    say: Callable[[str], Any] = (lambda line: None) if quiet else (lambda line: console.write(f"{line}\n"))
     content = image(config.content, lambda path: images.load_image(path, size=config.size, name="content image"))
-    pixels = None if content is None else content.pixels
-    style = image(config.style, lambda path: load_style(path, config, pixels))
+    return content, image(config.style, lambda path: load_style(path, config, _pixels(content)))
+
+
+def _pixels(picture: Picture | None) -> Any:
+    return None if picture is None else picture.pixels
+
+
+def _say(console: _Console, quiet: bool) -> Callable[[str], Any]:
+    """Where lines for people go."""
+    return (lambda line: None) if quiet else (lambda line: console.write(f"{line}\n"))
+
+
+def _estimate(config: Config, quiet: bool) -> int:
+    """`--estimate`: paint nothing, write nothing, but refuse what a run would refuse."""
+    from nst_np.transfer import rehearse
+
+    content, style = _images(config)
+    expected = rehearse(config, _pixels(content), style, say=_say(_Console(sys.stderr), quiet), progress=not quiet)
+    expected.check()
+    _print("".join(f"{name:10} {text}\n" for name, text in expected.rows().items()))
+    return DONE
+
+
+def _run(config: Config, command: str, quiet: bool) -> int:
+    from nst_np import callbacks
+    from nst_np.transfer import run
+
+    console = _Console(sys.stderr)
+    say = _say(console, quiet)
+    content, style = _images(config)
     progress = callbacks.Progress(console)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
     watchers = ([] if quiet else [progress]) + ([frames] if config.save_every else [])
@@ -199,7 +235,7 @@ def _run(config: Config, command: str, quiet: bool) -> int:
             watcher(step)
 
     try:
-        result = run(config, pixels, style, callback=callback, say=say, progress=not quiet)
+        result = run(config, _pixels(content), style, callback=callback, say=say, progress=not quiet)
     except NumericalError as error:
         if error.result is None:
             raise

@@ -98,6 +98,11 @@ class Config:
         if self.content_weight == self.style_weight == self.tv_weight == 0:
             raise InputError("content_weight, style_weight and tv_weight are all 0: nothing to minimise")
 
+    @property
+    def pixel_bounds(self) -> tuple[float, float] | None:
+        """The values between which pixels are kept all the time, or None."""
+        return (0.0, 255.0) if self.bounds else None
+
 
 def replace(config: Config, **changes: Any) -> Config:
     """A copy with some settings changed, checked again."""

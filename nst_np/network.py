@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nst_np.backend import Backend
@@ -17,6 +17,8 @@ PullBack = Callable[[Mapping[str, Gradient]], Array]
 Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
 PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
 ALL = slice(None)  # rows
+BAND_BYTES = 6 << 20  # of features that are made a band of rows at a time
+LEAST_BAND = 8  # rows, so that a filter's overlap with its neighbours stays small
 
 
 class FeatureNetwork(ABC):
@@ -104,17 +106,9 @@ class FeatureNetwork(ABC):
             As `forward` does.
         """
         features, backward = self.forward(image, taps)
-        for layer, F in features.items():
-            look(layer, ALL, F)
-        del F
-
-        def pull_all(pull_back: PullRows) -> Array:
-            def gradient(layer: str) -> Callable[[Array | None], Array]:
-                return lambda dF: pull_back(layer, ALL, features.pop(layer), dF)
-
-            return backward({layer: gradient(layer) for layer in features})
-
-        return pull_all
+        for layer in features:
+            look(layer, ALL, features[layer])
+        return lambda pull_back: backward(when_reached(features, pull_back))
 
     def features(self, image: Array, taps: Iterable[str]) -> Features:
         """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``."""
@@ -148,6 +142,22 @@ class FeatureNetwork(ABC):
         if min(shape[:2]) < needed:
             deepest = max(taps, key=self.layers.index)
             raise SizeError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
+
+
+def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]:
+    """The gradients of whole layers, each made when the backward pass has come to it; its features are dropped then."""
+
+    def gradient(layer: str) -> Callable[[Array | None], Array]:
+        return lambda dF: pull_back(layer, ALL, features.pop(layer), dF)
+
+    return {layer: gradient(layer) for layer in features}
+
+
+def bands(shape: tuple[int, ...], dtype: Any) -> Iterator[slice]:
+    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache."""
+    step = max(LEAST_BAND, BAND_BYTES // (shape[1] * shape[2] * dtype.itemsize))
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))
 
 
 def fastest(backend: Backend, readable: Layer) -> Layer:

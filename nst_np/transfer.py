@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import NETWORKS, Config, replace
 from nst_np.errors import InputError, NumericalError, SizeError
+from nst_np.forecast import Estimate, Plan, forecast
 from nst_np.load import Say, load_network
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
@@ -124,10 +126,39 @@ def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwo
     Raises
     ------
     InputError
-        If an image or a setting cannot be used.
+        If an image or a setting cannot be used, or the run would not fit into the free memory.
     NumericalError
         At NaN or infinity; its `result` is the last good image's.
     """
+    config, content, style, loaded = _inputs(content, style, network, settings)
+    return run(config, content, style, network=loaded, callback=callback, say=say, progress=progress)
+
+
+def estimate(content: Image | None, style: Image | None, *, network: FeatureNetwork | str = Config.network,
+             say: Say = lambda line: None, progress: bool = False, **settings: Any) -> Estimate:
+    """What `stylize` would take with the same arguments, in time and memory, on this machine as it is now.
+
+    Parameters
+    ----------
+    content, style, network, say, progress, **settings : as for `stylize`.
+
+    Returns
+    -------
+    Estimate
+        Also if it does not fit into the free memory: then with settings that would.
+
+    Raises
+    ------
+    InputError
+        If an image or a setting cannot be used.
+    """
+    config, content, style, loaded = _inputs(content, style, network, settings)
+    return rehearse(config, content, style, network=loaded, say=say, progress=progress)
+
+
+def _inputs(content: Image | None, style: Image | None, network: FeatureNetwork | str,
+            settings: Mapping[str, Any]) -> tuple[Config, Pixels | None, Pixels | None, FeatureNetwork | None]:
+    """Settings, pixels and network from the arguments of `stylize`."""
     for name in WRITES:
         if name in settings:
             raise InputError(f"{name} is for the command line only: stylize() returns its result and writes no files")
@@ -136,7 +167,7 @@ def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwo
     size = config.size if "size" in settings or not isinstance(content, np.ndarray) else None
     content_pixels = None if content is None else as_pixels(content, "content image", size)
     style_pixels = None if style is None else load_style(style, config, content_pixels)
-    return run(config, content_pixels, style_pixels, network=loaded, callback=callback, say=say, progress=progress)
+    return config, content_pixels, style_pixels, loaded
 
 
 def as_pixels(image: Image, name: str, size: int | None) -> Pixels:
@@ -201,17 +232,44 @@ def initial_image(config: Config, content: Pixels | None, style: Pixels | None, 
 def run(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
+    painting, initial = _prepared(config, content, style, network, callback, say, progress)
+    with _one_blas_thread():
+        if not painting.plan.is_small:
+            expected = painting.forecast()
+            expected.check()
+            say(expected.describe())
+        return painting.all_sizes(content, style, initial)
+
+
+def rehearse(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
+             say: Say = lambda line: None, progress: bool = False) -> Estimate:
+    """`estimate` on pixels that have their final sizes, with settings that have been checked."""
+    painting, _ = _prepared(config, content, style, network, None, say, progress)
+    with _one_blas_thread():
+        return painting.forecast()
+
+
+def _prepared(config: Config, content: Pixels | None, style: Pixels | None, network: FeatureNetwork | None,
+              callback: Callback | None, say: Say, progress: bool) -> tuple[_Run, Pixels]:
+    """A run that has not begun, and its initial image."""
     shape = _picture_shape(config, content, style)
-    pixels = initial_image(config, content, style, shape)
+    initial = initial_image(config, content, style, shape)
     if network is None:
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
                                dtype=config.dtype, threads=config.threads, progress=progress, say=say)
     say(f"network {_describe(network)}")
-    # The engine has threads of its own. BLAS's would wait for SciPy's next call with spinning cores: a sixth of a run.
+    content_seen = content is not None and config.content_weight > 0
+    style_seen = (style.shape[0], style.shape[1]) if style is not None and config.style_weight > 0 else None
+    return _Run(Plan(config, shape, content_seen, style_seen), network, callback), initial
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Leave the cores to the engine's threads. BLAS's would spin until SciPy's next call: a sixth of a run."""
     import scipy.optimize  # noqa: F401 (loads SciPy's BLAS, for the next line to find)
 
     with threadpool_limits(limits=1, user_api="blas"):
-        return _Run(config, network, callback, shape).all_sizes(content, style, pixels)
+        yield
 
 
 def _describe(network: FeatureNetwork) -> str:
@@ -226,6 +284,16 @@ def _picture_shape(config: Config, content: Pixels | None, style: Pixels | None)
     return scaled_shape(style.shape, config.size / max(style.shape[:2]))
 
 
+def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, style: Pixels | None) -> Objective:
+    """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
+    return Objective(
+        network, content=content if config.content_weight else None, style=style if config.style_weight else None,
+        content_layers=config.content_layers, style_layers=config.style_layers,
+        content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
+        normalization=config.normalization, center_content=config.center_content,
+    )
+
+
 @dataclass(frozen=True)
 class _Best:
     """The canvas with the smallest loss that one size has seen so far."""
@@ -238,21 +306,24 @@ class _Best:
 class _Run:
     """The state of one run: what callbacks have seen, and the image to fall back on."""
 
-    def __init__(self, config: Config, network: FeatureNetwork, callback: Callback | None,
-                 picture: tuple[int, int]) -> None:
-        self.config, self.network, self.callback = config, network, callback
-        self.picture = picture  # height and width, without the margin
-        self.margin = canvas.margin_of(picture, config.margin)
-        self.factors = canvas.factors(picture, config.coarse_to_fine)
-        self.iterations = config.iterations * len(self.factors)
+    def __init__(self, plan: Plan, network: FeatureNetwork, callback: Callback | None) -> None:
+        self.plan, self.config, self.network, self.callback = plan, plan.config, network, callback
+        self.picture, self.margin, self.factors = plan.picture, plan.margin, plan.factors
+        self.iterations = self.config.iterations * len(self.factors)
         self.history: list[dict[str, float]] = []
-        self.start = time.perf_counter()
+        self.start = 0.0
         self.nfev = 0
         self.best: _Best | None = None
         self.kept: _Best | None = None  # the best when the last whole iteration was over
 
+    def forecast(self) -> Estimate:
+        """What it will take."""
+        with self._explained(self.factors[0]):
+            return forecast(self.plan, self.network, objective_of)
+
     def all_sizes(self, content: Pixels | None, style: Pixels | None, initial: Pixels) -> StylizeResult:
         """The optimisation, from the smallest canvas to the picture's own size."""
+        self.start = time.perf_counter()
         initial = canvas.extend(initial, self.margin)
         if content is not None:
             content = canvas.extend(content, self.margin)
@@ -316,25 +387,21 @@ class _Run:
 
         outcome = optimize.minimize(
             function, start.ravel().astype(np.float64), method=config.optimizer, iterations=config.iterations,
-            learning_rate=config.learning_rate, bounds=(0.0, 255.0) if config.bounds else None,
-            callback=after_iteration,
+            learning_rate=config.learning_rate, bounds=config.pixel_bounds, callback=after_iteration,
         )
         assert self.best is not None  # every method evaluates the start
         return outcome, self.best
 
     def _objective(self, content: Pixels | None, style: Pixels | None, factor: float) -> Objective:
-        config = self.config
-        content, style = (
-            None if image is None or weight == 0 else canvas.scaled(image, factor)
-            for image, weight in ((content, config.content_weight), (style, config.style_weight))
-        )
+        content, style = (None if image is None else canvas.scaled(image, factor) for image in (content, style))
+        with self._explained(factor):
+            return objective_of(self.config, self.network, content, style)
+
+    @contextmanager
+    def _explained(self, factor: float) -> Iterator[None]:
+        """Say of an image that is too small at which size it is."""
         try:
-            return Objective(
-                self.network, content=content, style=style,
-                content_layers=config.content_layers, style_layers=config.style_layers,
-                content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
-                normalization=config.normalization, center_content=config.center_content,
-            )
+            yield
         except SizeError as error:
             first = f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
             size = "" if factor == 1 else first

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.errors import InputError
-from nst_np.network import FeatureNetwork, Features, Gradient, PullBack, add, fastest
+from nst_np.network import (
+    ALL,
+    FeatureNetwork,
+    Features,
+    Gradient,
+    Look,
+    PullBack,
+    PullRows,
+    add,
+    bands,
+    fastest,
+    when_reached,
+)
 from nst_np.weights import VGGWeights
 from nst_np.weights.architecture import conv_names
 
 Array = Any
+Descent = Callable[[Mapping[str, Gradient]], "Array | None"]
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
 STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
@@ -61,33 +74,74 @@ class VGG(FeatureNetwork):
         return self.weights.describe()
 
     def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
-        xp, depth = self.backend.xp, max(map(self.layers.index, taps), default=-1) + 1
+        x, to_pixels = self._preprocess(self.backend.xp, x)
+        features, descend = self._climb(x, list(self._steps(taps)), taps)
+        return features, lambda gradients: to_pixels(descend(gradients))
+
+    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
+        """As the base class says. What the first step makes is made again on the way back, a band of rows at a time.
+
+        These features are the largest of all, 64 channels at full size, and the cheapest, made of 3.
+        """
+        xp = self.backend.xp
+        rgb, wanted = self._checked(image, taps)
+        steps = list(self._steps(wanted))
+        if not steps or steps[0][0] not in wanted:
+            return super().scan(image, taps, look)
+        first, step = steps.pop(0)
+        x, to_pixels = self._preprocess(xp, rgb)
+
+        def shown(xp: Any, x: Array) -> tuple[Array, layers.Backward]:
+            F, _ = step(xp, x)
+            look(first, ALL, F)
+            return F, lambda dF: dF
+
+        features, descend = self._climb(x, [(first, shown), *steps], wanted - {first})
+        for layer in features:
+            look(layer, ALL, features[layer])
+
+        def pull_all(pull_back: PullRows) -> Array:
+            dF = descend(when_reached(features, pull_back))
+            dx = xp.zeros_like(x)
+            for rows in bands((*x.shape[:2], len(self._biases["conv1_1"])), self.backend.dtype):
+                near = slice(max(0, rows.start - 1), rows.stop + 1)  # a row of neighbours each way
+                inside = slice(rows.start - near.start, rows.stop - near.start)
+                F, backward = step(xp, x[near])
+                d_near = xp.zeros_like(F)
+                d_near[inside] = pull_back(first, rows, F[inside], None if dF is None else dF[rows])
+                dx[near] += backward(d_near)
+            return to_pixels(dx)
+
+        return pull_all
+
+    def _climb(self, x: Array, steps: Iterable[tuple[str, layers.Layer]],
+               taps: frozenset[str]) -> tuple[Features, Descent]:
+        """Through some steps, keeping the tapped features, and the way back."""
         features: Features = {}
-        x, to_pixels = self._preprocess(xp, x)
         tape: list[tuple[str, layers.Backward]] = []
-        for name, layer in self._steps(self.layers[:depth], taps):
-            x, backward = layer(xp, x)
+        for name, layer in steps:
+            x, backward = layer(self.backend.xp, x)
             tape.append((name, backward))
             if name in taps:
                 features[name] = x
 
-        def pull_back(gradients: Mapping[str, Gradient]) -> Array:
+        def descend(gradients: Mapping[str, Gradient]) -> Array | None:
             dx: Array | None = None
             while tape:
                 name, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
                 dx = add(dx, gradients.get(name))
                 if dx is not None:
                     dx = backward(dx)
-            return to_pixels(dx)
+            return dx
 
-        return features, pull_back
+        return features, descend
 
-    def _steps(self, names: tuple[str, ...], taps: frozenset[str]) -> Iterator[tuple[str, layers.Layer]]:
-        """The layers in order, each with its name; several that the engine has as one, with the name of the last.
+    def _steps(self, taps: frozenset[str]) -> Iterator[tuple[str, layers.Layer]]:
+        """The layers up to the deepest tap, each with its name; several that the engine has as one, with the last's.
 
         A layer that is tapped is the last of its step, because what is inside of a step is never whole.
         """
-        rest = list(names)
+        rest = list(self.layers[: max(map(self.layers.index, taps), default=-1) + 1])
         while rest:
             name, *following = rest
             if name.startswith("conv"):

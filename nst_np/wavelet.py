@@ -16,7 +16,7 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import FeatureNetwork, Features, Gradient, Look, PullBack, PullRows, add, fastest
+from nst_np.network import FeatureNetwork, Features, Gradient, Look, PullBack, PullRows, add, bands, fastest
 
 Array = Any
 ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
@@ -29,7 +29,6 @@ LOW_SIGMA, LOW_GAIN = 9 / 5, 3.0  # of the low-pass
 CENTER, CONTRAST = 118.0, 60.0  # the grey that becomes 0 and the difference from it that becomes 1
 CHROMA = 1.5  # weight of the two colour differences beside luminance
 MAX_SCALES = 12
-BAND_BYTES = 6 << 20  # of features at a time, where they are made a band of rows at a time
 
 
 class WaveletNetwork(FeatureNetwork):
@@ -84,14 +83,14 @@ class WaveletNetwork(FeatureNetwork):
             return self._features(padded[name][0][rows.start : rows.stop + 2 * BORDER])
 
         for name in padded:
-            for rows in self._bands(images[name].shape):
+            for rows in self._bands(images[name]):
                 look(name, rows, band(name, rows)[0])
 
         def pull_all(pull_back: PullRows) -> Array:
             gradients = {}
             for name, (enlarged, unpad) in padded.items():
                 dx = self.backend.xp.zeros_like(enlarged)
-                for rows in self._bands(images[name].shape):
+                for rows in self._bands(images[name]):
                     F, backward = band(name, rows)
                     dx[rows.start : rows.stop + 2 * BORDER] += backward(pull_back(name, rows, F, None))
                 gradients[name] = unpad(dx)
@@ -99,12 +98,8 @@ class WaveletNetwork(FeatureNetwork):
 
         return pull_all
 
-    def _bands(self, shape: tuple[int, ...]) -> Iterator[slice]:
-        """The rows of an image, so many at a time that their features fit into a processor's cache."""
-        channels = 3 * 2 * self._bank.responses
-        step = max(BORDER, BAND_BYTES // (shape[1] * channels * self.backend.dtype.itemsize))
-        for start in range(0, shape[0], step):
-            yield slice(start, min(start + step, shape[0]))
+    def _bands(self, image: Array) -> Iterator[slice]:
+        return bands((*image.shape[:2], image.shape[2] * 2 * self._bank.responses), self.backend.dtype)
 
     def _pyramid(self, rgb: Array, taps: frozenset[str]) -> tuple[dict[str, Array], ToPixels]:
         """The opponent colours at every scale down to the deepest tap, and the way back from any of them."""

@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 
 import nst_np
-from nst_np import callbacks, images, optimize
+from nst_np import callbacks, forecast, images, optimize, transfer
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
 from nst_np.config import Config, option_names, parse_config
 from nst_np.errors import ImageError
+from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
 from nst_np.version import VERSION
 
@@ -123,6 +124,76 @@ def test_alpha_of_the_content_image_is_kept(command, photo):
     Image.fromarray(np.concatenate([photo, alpha], axis=-1)).save("alpha.png")
     assert command("alpha.png", "painting.png", "-o", "out.png", "-q", *QUICK)[0] == 0
     np.testing.assert_array_equal(pixels("out.png")[..., 3:], alpha)
+
+
+# --- estimates --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rehearsed(monkeypatch):
+    """Every run is rehearsed, on tiny canvases."""
+    monkeypatch.setattr(forecast.plan, "SMALL", 0)
+    monkeypatch.setattr(rehearsal, "CPU_SIDES", (16, 24))
+    monkeypatch.setattr(rehearsal, "ENOUGH_SECONDS", 0)
+
+
+ESTIMATE = ["photo.png", "painting.png", "--estimate", *QUICK]
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "out.png", "--history", "h.csv", "--save-every", "1"]])
+def test_an_estimate_paints_nothing_and_writes_nothing(output, rehearsed, command, folder, monkeypatch):
+    before = files(folder)
+    monkeypatch.setattr(transfer._Run, "all_sizes", None)
+    code, out, err = command(*ESTIMATE, *output)
+    assert (code, err) == (0, "network wavelet: built in, computed, no weights; on cpu\n")
+    pattern = (r"picture    48×32\niteration  \S+ s at full size\nwhole run  \S+ s\n"
+               r"memory     \d+ MB at the peak; \S+ [MG]B are free\n")
+    assert re.fullmatch(pattern, out)
+    code, out, err = command(*ESTIMATE, *output, "--quiet")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(pattern, out)
+    assert files(folder) == before
+
+
+def test_a_run_says_what_it_will_take(rehearsed, command):
+    code, _, err = command(*RUN)
+    assert code == 0
+    assert re.fullmatch(r"about \S+ s an iteration, \S+ s in all, \d+ MB of memory", err.splitlines()[1])
+    assert command(*RUN, "-q") == (0, "", "")
+
+
+def test_a_small_run_does_not_wait_for_an_estimate(command, monkeypatch):
+    monkeypatch.setattr(transfer._Run, "forecast", None)
+    assert command(*RUN, "-q")[0] == 0
+
+
+def test_what_does_not_fit_is_refused_with_what_would(rehearsed, command, folder, monkeypatch):
+    before = files(folder)
+    monkeypatch.setattr(memory, "free_bytes", lambda backend: 50_000_000)
+    monkeypatch.setattr(transfer._Run, "all_sizes", None)
+    layers = ["--content-layers", "scale2", "--style-layers", "scale1,scale2", "-q"]
+    pattern = (r"nst-np: a picture of 800×533 needs about \S+ [MG]B of memory, and 50 MB are free, of which a tenth is "
+               r"to stay free; size (\d+) would fit\n")
+    for arguments in (RUN, ESTIMATE):
+        code, out, err = command(*arguments, *layers, "--size", "800")
+        assert (code, out) == (2, "")
+        size = re.fullmatch(pattern, err)[1]
+        assert command(*ESTIMATE, *layers, "--size", size)[::2] == (0, "")
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--estimate"], "no content image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)"),
+    (["photo.png", "--estimate"], "no style image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)"),
+    (["none", "none", *ESTIMATE[2:]], "neither a content nor a style image is given"),
+    ([*ESTIMATE, "--size", "5"], "size must be at least 16, not 5"),
+    ([*ESTIMATE, "--content-layers", "scale12"], "content image is 48×32; scale12 needs at least 10240×10240"),
+    ([*ESTIMATE, "--init", "style", "--style-layers", "scale13"],
+     "wavelet has no layer 'scale13'; valid: " + ", ".join(f"scale{s}" for s in range(1, 13))),
+    (["photo.png", "none", *ESTIMATE[2:], "--init", "style"], "init is 'style', but there is no style image"),
+])
+def test_an_estimate_refuses_what_a_run_refuses(arguments, message, rehearsed, refused):
+    assert refused(*arguments) == message
 
 
 # --- help -------------------------------------------------------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_forward_stops_at_the_deepest_tap():
     net = network("vgg19")
     used = []
     steps = net._steps
-    net._steps = lambda names, taps: [used.append(step) or step for step in steps(names, taps)]
+    net._steps = lambda taps: [used.append(step) or step for step in steps(taps)]
     net.features(image(16, 16), ["relu1_1", "conv2_1"])
     assert [name for name, _ in used] == ["relu1_1", "pool1", "conv2_1"]
 
@@ -119,11 +119,11 @@ def test_forward_stops_at_the_deepest_tap():
 def test_no_step_hides_a_tapped_layer(tapped, pooling):
     net = network("vgg19", pooling=pooling)
     names = net.layers[: net.layers.index("relu2_1") + 1]
-    steps = [name for name, _ in net._steps(names, frozenset(tapped))]
+    steps = [name for name, _ in net._steps(frozenset(tapped))]
     assert set(tapped) <= set(steps)
     assert steps == [name for name in names if name in steps]
     readable = VGG(net.weights, make_backend("cpu", "float64", fast=False), pooling=pooling)
-    assert [name for name, _ in readable._steps(names, frozenset(tapped))] == list(names)
+    assert [name for name, _ in readable._steps(frozenset(tapped))] == list(names)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])
@@ -335,3 +335,53 @@ def test_unknown_devices_are_refused(device):
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(DeviceError, match="gpu:0"):
         make_backend("gpu")
+
+
+# --- looking at features in parts -------------------------------------------------------------------------------------
+
+SCANS = [("vgg19", ["relu1_1", "relu2_1"]), ("vgg19", ["conv1_1"]), ("vgg19", ["relu1_2", "pool2"]),
+         ("wavelet", ["scale1", "scale3"]), ("wavelet", ["scale2"])]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(37, 53), (20, 21), (64, 40)])
+@pytest.mark.parametrize(("name", "taps"), SCANS)
+def test_scan_shows_and_pulls_back_what_forward_does(name, taps, shape, monkeypatch):
+    monkeypatch.setattr("nst_np.network.BAND_BYTES", 0)  # bands of as few rows as there can be
+    net, x = network(name), image(*shape)
+    features, backward = net.forward(x, taps)
+    weights = {layer: np.cos(F) for layer, F in features.items()}
+    expected = backward({layer: weights[layer] * F for layer, F in features.items()})
+    shown = {layer: np.full(F.shape, np.nan) for layer, F in features.items()}
+    pulled = {layer: np.zeros(F.shape[0]) for layer, F in features.items()}
+
+    def look(layer, rows, F):
+        assert np.isnan(shown[layer][rows]).all()
+        shown[layer][rows] = F
+
+    def pull_back(layer, rows, F, dF):
+        np.testing.assert_allclose(F, shown[layer][rows], atol=1e-9 * np.abs(F).max())
+        pulled[layer][rows] += 1
+        gradient = weights[layer][rows] * F
+        return gradient if dF is None else dF + gradient
+
+    pull_all = net.scan(x, taps, look)
+    for layer, F in features.items():
+        np.testing.assert_allclose(shown[layer], F, atol=1e-9 * np.abs(F).max())
+    gradient = pull_all(pull_back)
+    assert all((times == 1).all() for times in pulled.values())
+    np.testing.assert_allclose(gradient, expected, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_an_objective_in_bands_is_the_objective(name, monkeypatch):
+    content, style, x = image(45, 37, 1), image(40, 50, 2), image(45, 37, 3)
+    results = []
+    for band_bytes in (10**9, 0):
+        monkeypatch.setattr("nst_np.network.BAND_BYTES", band_bytes)
+        objective = Objective(network(name), content=content, style=style, tv_weight=1e-4, normalization="relative",
+                              center_content=True, content_layers={("relu1_1" if name == "vgg19" else "scale1"): 1.0})
+        results.append(objective.evaluate(x))
+    whole, bands = results
+    assert bands.value == pytest.approx(whole.value, rel=1e-12)
+    assert bands.terms == pytest.approx(whole.terms, rel=1e-12)
+    np.testing.assert_allclose(bands.gradient, whole.gradient, atol=1e-11 * np.abs(whole.gradient).max())

@@ -38,9 +38,10 @@ LEVELS = {
     "weights": 4,
     "vgg": 5,
     "wavelet": 5,
+    "objective": 5,
+    "optimize": 5,
+    "forecast": 6,
     "load": 6,
-    "objective": 6,
-    "optimize": 6,
     "canvas": 4,
     "transfer": 7,
     "callbacks": 8,
@@ -53,12 +54,13 @@ HOMES = {
     "cupy": {"backend"},
     "PIL": {"images"},
     "h5py": {"weights"},
+    "psutil": {"forecast"},
     "torch": {"weights"},
     "importlib": {""},  # an import that these tests could not see
 }
 CALL_HOMES = {"print": {"cli"}, "sys.exit": {"cli"}, "exit": {"cli"}, "quit": {"cli"}, "__import__": set()}
 
-HEAVY = ("numpy", "scipy", "PIL", "h5py", "pooch", "requests", "torch", "tqdm")
+HEAVY = ("numpy", "scipy", "PIL", "h5py", "pooch", "psutil", "requests", "torch", "tqdm")
 MAX_MODULE_LINES = 450
 MAX_SCRIPT_LINES = 12
 

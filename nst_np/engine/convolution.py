@@ -42,8 +42,8 @@ Backward = Callable[[Array], Array]
 FEW = 8  # channels
 KERNEL_BYTES = 5 << 20  # of transformed kernels
 STRIP_TILES = 256  # tiles of a strip: enough for fast products …
-STRIP_BYTES = 5 << 20  # … and bytes of them transformed, before or after the products
-SLICE = 64  # output channels that a thread takes at a time
+STRIP_BYTES = 1536 << 10  # … and bytes of them transformed, before or after the products
+SLICE = 32  # output channels that a thread takes at a time
 TILES_BYTES = 10 << 20  # of transformed tiles, where all of the image's are wanted
 
 

@@ -1,0 +1,171 @@
+"""From the costs of a rehearsal to what a run will take, whether it fits, and what would."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nst_np.config import Config
+from nst_np.errors import InputError
+from nst_np.forecast import memory
+from nst_np.forecast.plan import Plan, Shape, area
+from nst_np.forecast.rehearsal import Build, Costs, rehearse
+from nst_np.network import FeatureNetwork
+
+LBFGS_EXTRA = 5  # evaluations at each size beside one an iteration: the start, twice, and searches of the first steps
+BESIDE_ARRAYS = 20_000_000  # bytes by which a process grows beside its arrays: threads' heaps, scratch; about, on Linux
+RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
+PROPOSED = 0.95  # share of the rest that a proposed size may take: layers change with size, free memory with time
+SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
+ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes
+    ----------
+    shape : height and width of the picture.
+    iteration_seconds : an iteration at the picture's full size.
+    seconds : the whole run, at all of its sizes.
+    peak_bytes : the memory that it will need at its peak, beyond what is in use before it starts.
+    free_bytes : the memory that was free when this was estimated.
+    device : whose memory: ``"cpu"`` or ``"gpu:N"``.
+    fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
+        ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
+    """
+
+    shape: Shape
+    iteration_seconds: float
+    seconds: float
+    peak_bytes: int
+    free_bytes: int
+    device: str
+    fitting: Mapping[str, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether a tenth of the free memory would stay free."""
+        return self.peak_bytes <= _room(self.free_bytes)
+
+    def check(self) -> None:
+        """Raise an `InputError` that names a fitting size, if this one does not fit."""
+        if self.fits:
+            return
+        whose = "" if self.device == "cpu" else f" of {self.device}"
+        settings = " and ".join(f"{name} {value}" for name, value in self.fitting.items()) or "no size"
+        raise InputError(
+            f"a picture of {self.shape[1]}×{self.shape[0]} needs about {amount(self.peak_bytes)} of memory{whose}, and "
+            f"{amount(self.free_bytes)} are free, of which a tenth is to stay free; {settings} would fit"
+        )
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (f"about {duration(self.iteration_seconds)} an iteration, {duration(self.seconds)} in all, "
+                f"{amount(self.peak_bytes)} of memory")
+
+    def rows(self) -> dict[str, str]:
+        """The same as a table, with what is free."""
+        return {
+            "picture": f"{self.shape[1]}×{self.shape[0]}",
+            "iteration": f"{duration(self.iteration_seconds)} at full size",
+            "whole run": duration(self.seconds),
+            "memory": f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
+        }
+
+
+def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
+    """Estimate a run on this machine, as it is now.
+
+    Parameters
+    ----------
+    plan : the run.
+    network : its network.
+    build : makes its objective, from settings, network, content and style image.
+
+    Raises
+    ------
+    InputError
+        If the run itself would: a layer does not exist, or an image is too small for its layers at the first size.
+    """
+    plan.check_layers(network)
+    backend = network.backend
+    return predict(plan, rehearse(plan, network, build), memory.free_bytes(backend), backend.device)
+
+
+def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
+    """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
+    pixels, peak = area(plan.canvas), _peak(plan, costs)
+    return Estimate(
+        shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
+        seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
+        fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
+    )
+
+
+def _seconds(plan: Plan, costs: Costs) -> float:
+    """Of the whole run."""
+    iterations = plan.config.iterations
+    evaluations = iterations + (LBFGS_EXTRA if plan.config.optimizer == "lbfgs" else 1)
+    seconds = 0.0
+    for factor in plan.factors:
+        pixels, style_pixels = area(plan.canvas) * factor**2, area(plan.style) * factor**2
+        seconds += evaluations * costs.evaluation(pixels) + iterations * costs.step(pixels)
+        seconds += costs.look(pixels) + costs.look(style_pixels)
+    return seconds
+
+
+def _peak(plan: Plan, costs: Costs) -> float:
+    """Bytes of memory; the look at the style image comes after the one at the content image, and before painting."""
+    pixels = area(plan.canvas)
+    return BESIDE_ARRAYS + max(costs.painting(pixels), costs.keeping(pixels) + costs.looking(area(plan.style)))
+
+
+def _room(free: int) -> float:
+    """What a run may take of the free memory."""
+    return free * (1 - RESERVE)
+
+
+def _fitting(plan: Plan, costs: Costs, room: float) -> dict[str, int]:
+    """Settings with which the run would fit: another size, and where that does not do, another style_size."""
+
+    def fits(other: Plan) -> bool:
+        return _peak(other, costs) <= room
+
+    size = _largest(max(plan.picture), lambda size: fits(plan.resized(size)))
+    if size is not None:
+        return {"size": size}
+    bare = dataclasses.replace(plan, picture=(1, 1))
+    style_size = _largest(max(plan.style or (0,)), lambda size: fits(bare.restyled(size)))
+    if style_size is None:
+        return {}
+    restyled = plan.restyled(style_size)
+    if fits(restyled):
+        return {"style_size": style_size}
+    size = _largest(max(plan.picture), lambda size: fits(restyled.resized(size)))
+    return {} if size is None else {"size": size, "style_size": style_size}
+
+
+def _largest(below: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest round size that fits."""
+    return max((size for size in ROUND_SIZES if SMALLEST_SIZE <= size < below and fits(size)), default=None)
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.62 s``, ``48 s``, ``3 min 10 s``, ``2 h 5 min``."""
+    if seconds < 99.5:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def amount(size: float) -> str:
+    """Bytes for people: ``54 MB``, ``540 MB``, ``2.1 GB``, ``21 GB``."""
+    if size < 995e6:
+        return f"{size / 1e6:.0f} MB"
+    return f"{size / 1e9:.2g} GB" if size < 99.5e9 else f"{size / 1e9:.0f} GB"

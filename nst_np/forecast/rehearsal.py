@@ -1,0 +1,167 @@
+"""The rehearsal: everything that a run is made of, done on small canvases and measured.
+
+An evaluation of the objective, a step of the optimiser and a look at the style image take time and memory that grow
+with the pixels, along straight lines. Nothing here knows one network, or one optimiser, from another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nst_np import optimize
+from nst_np.canvas import Pixels
+from nst_np.config import Config, replace
+from nst_np.forecast import memory
+from nst_np.forecast.plan import Layers, Plan
+from nst_np.network import FeatureNetwork
+from nst_np.objective import Objective
+
+Build = Callable[[Config, FeatureNetwork, Pixels | None, Pixels | None], Objective]
+"""Makes a run's objective from settings, network, content and style image."""
+
+# Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of full size, so
+# that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
+CPU_SIDES = (144, 224)
+GPU_SIDES = (512, 1024)
+ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how many times at least
+PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
+
+
+class Line(NamedTuple):
+    """A cost by the number of pixels: ``at_zero + per_pixel · pixels``, but at least ``least_per_pixel · pixels``."""
+
+    at_zero: float
+    per_pixel: float
+    least_per_pixel: float = 0.0
+
+    def __call__(self, pixels: float) -> float:
+        """The cost of so many pixels."""
+        return max(self.at_zero + self.per_pixel * pixels, self.least_per_pixel * pixels)
+
+
+def line_through(pixels: tuple[int, int], costs: tuple[float, float]) -> Line:
+    """The line through two measurements, the smaller canvas's first.
+
+    Where it would fall, or begin below zero, something else disturbed the small canvas: then the cost is taken to be
+    proportional to the pixels, as the large canvas has it.
+    """
+    slope = (costs[1] - costs[0]) / (pixels[1] - pixels[0])
+    at_zero = costs[0] - slope * pixels[0]
+    return Line(at_zero, slope) if slope >= 0 and at_zero >= 0 else Line(0.0, costs[1] / pixels[1])
+
+
+def time_line(pixels: tuple[int, int], seconds: tuple[float, float]) -> Line:
+    """`line_through`, and from the second measurement on proportional to the pixels.
+
+    What a larger canvas saves, as overhead shared by more pixels, it loses as its arrays leave the caches.
+    """
+    return line_through(pixels, seconds)._replace(least_per_pixel=seconds[1] / pixels[1])
+
+
+class Costs(NamedTuple):
+    """What a run is made of.
+
+    Attributes
+    ----------
+    evaluation : seconds for value and gradient, by pixels of the canvas.
+    step : seconds that the optimiser itself takes in an iteration, by pixels of the canvas.
+    look : seconds for the features of a content or a style image, by its pixels.
+    painting : bytes at the peak of an iteration, by pixels of the canvas.
+    keeping : bytes that the objective keeps of the content image, by pixels of the canvas.
+    looking : bytes at the peak of a look at the style image beside that, by its pixels.
+    """
+
+    evaluation: Line
+    step: Line
+    look: Line
+    painting: Line
+    keeping: Line
+    looking: Line
+
+
+def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
+    """Measure what a run is made of."""
+    small, large = CPU_SIDES if network.backend.device == "cpu" else GPU_SIDES
+    content, style = (_moved(network, layers, small) for layers in plan.layers(network))
+    config = replace(plan.config, content_layers=content or None, style_layers=style or None)
+
+    def on(side: int) -> _Canvas:
+        return _Canvas(config, network, build, side, bool(content), bool(style))
+
+    with np.errstate(all="ignore"):  # what overflows here will do so in the run
+        large_seconds, small_seconds = on(large).seconds(), on(small).seconds()
+        # Afterwards, because the network has now made whatever it keeps.
+        small_bytes, large_bytes = on(small).bytes(), on(large).bytes()
+    pixels = small**2, large**2
+    return Costs(
+        *(time_line(pixels, pair) for pair in zip(small_seconds, large_seconds, strict=True)),
+        *(line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True)),
+    )
+
+
+def _moved(network: FeatureNetwork, layers: Layers, side: int) -> Layers:
+    """The layers, those too coarse for a canvas replaced by the coarsest that it has: they have few pixels anyway."""
+    existing = [name for name in network.layers if network.minimum_size([name]) <= side]
+    return {name if name in existing else existing[-1]: weight for name, weight in layers.items()}
+
+
+class _Canvas:
+    """A canvas of noise, content and style images of noise if there are to be any, and the objective that they make."""
+
+    def __init__(self, config: Config, network: FeatureNetwork, build: Build, side: int, content: bool,
+                 style: bool) -> None:
+        images = np.random.default_rng(0).uniform(0, 255, (3, side, side, 3)).astype(np.float32)
+        self._config, self._network, self._build, self._image = config, network, build, images[0]
+        self._content, self._style = images[1] if content else None, images[2] if style else None
+
+    def seconds(self) -> tuple[float, float, float]:
+        """Of an evaluation, of a step of the optimiser, and of a look at one image."""
+        seen = max(1, sum(image is not None for image in (self._content, self._style)))
+        start = time.perf_counter()
+        objective = self._objective()
+        look = (time.perf_counter() - start) / seen
+        evaluation = _least_seconds(lambda: self._evaluate(objective))
+        start = time.perf_counter()
+        self._practise(PRACTICE)
+        return evaluation, (time.perf_counter() - start) / PRACTICE, look
+
+    def bytes(self) -> tuple[int, int, int]:
+        """At the peak of an iteration, what the objective keeps, and at the peak of a look at images."""
+        with memory.watch(self._network.backend) as watch:
+            objective = self._objective()
+            kept, built = watch.held(), watch.peak()
+            self._evaluate(objective)
+            evaluated = watch.peak()
+            self._practise(1)
+            return evaluated + watch.peak() - kept, kept, built - kept
+
+    def _objective(self) -> Objective:
+        return self._build(self._config, self._network, self._content, self._style)
+
+    def _evaluate(self, objective: Objective) -> None:
+        self._network.backend.to_host(objective.evaluate(self._image).gradient)  # which also waits for a GPU
+
+    def _practise(self, steps: int) -> None:
+        """The optimiser on a bowl, which costs next to nothing to evaluate."""
+        x = self._image.ravel().astype(np.float64)
+        curvature = np.linspace(0.1, 3.0, x.size)
+
+        def bowl(x: optimize.Vector) -> tuple[float, optimize.Vector]:
+            gradient = curvature * x
+            return 0.5 * float(x @ gradient), gradient
+
+        optimize.minimize(bowl, x, method=self._config.optimizer, iterations=steps, bounds=self._config.pixel_bounds)
+
+
+def _least_seconds(function: Callable[[], None]) -> float:
+    """The fastest of a few calls: the first may have more to do, and others may be held up."""
+    seconds: list[float] = []
+    while len(seconds) < FEWEST or sum(seconds) < ENOUGH_SECONDS:
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
