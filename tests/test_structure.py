@@ -252,11 +252,15 @@ def test_architecture_shows_the_levels():
     assert documented_levels(text) == {name or "__init__": level for name, level in LEVELS.items()}
 
 
-def test_the_lesson_on_derivatives_runs(capsys):
-    code = python_blocks((ROOT / "docs" / "derivatives.md").read_text(encoding="utf-8"))
-    assert "check_jacobian" in code
-    exec(compile(code, "derivatives.md", "exec"), {})
-    assert "relative error 7.29e-04 is above 1e-07" in capsys.readouterr().out
+@pytest.mark.parametrize("page, calls, prints", [
+    ("derivatives.md", "check_jacobian", "relative error 7.29e-04 is above 1e-07"),
+    ("winograd.md", "check_adjoint", "VGG19: 9.47e+10 multiplications by definition, 2.64e+10 by Winograd"),
+])
+def test_the_lessons_run(page, calls, prints, capsys):
+    code = python_blocks((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert calls in code
+    exec(compile(code, page, "exec"), {})
+    assert prints in capsys.readouterr().out
 
 
 def test_changelog_has_this_version():
