@@ -2,7 +2,7 @@
 
 A fast layer has the name, the signature and the meaning of the one in `nst_np.layers`, which stays its
 specification: the tests hold each one to it, in values and in gradients. To add one, write it in a file here and
-name it in `make_engine`; nothing else changes.
+name it in ON_CPU or ON_GPU; nothing else changes.
 """
 
 from __future__ import annotations

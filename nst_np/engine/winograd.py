@@ -12,6 +12,9 @@ The sum over channels of the elementwise products is, for each of the 36 points,
 
 Each transform is applied along one axis and then along the other, as a product with a matrix of 6 columns. All shapes
 below: n rows of T tiles, so a strip of 4 n rows of the image.
+
+Scratch memory has the names "first" to "fourth": padded rows, rows transformed down, V, M; and, when the first two
+have been used, M transformed along the rows and the finished rows.
 """
 
 from __future__ import annotations
