@@ -18,6 +18,7 @@ Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of th
 PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
 ALL = slice(None)  # rows
 BAND_BYTES = 6 << 20  # of features that are made a band of rows at a time
+GPU_BAND_BYTES = 512 << 20  # there the many small launches of small bands would cost more than a cache gives
 LEAST_BAND = 8  # rows, so that a filter's overlap with its neighbours stays small
 
 
@@ -153,9 +154,10 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
     return {layer: gradient(layer) for layer in features}
 
 
-def bands(shape: tuple[int, ...], dtype: Any) -> Iterator[slice]:
-    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache."""
-    step = max(LEAST_BAND, BAND_BYTES // (shape[1] * shape[2] * dtype.itemsize))
+def bands(shape: tuple[int, ...], backend: Backend) -> Iterator[slice]:
+    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache; more on a GPU."""
+    band_bytes = BAND_BYTES if backend.device == "cpu" else GPU_BAND_BYTES
+    step = max(LEAST_BAND, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize))
     for start in range(0, shape[0], step):
         yield slice(start, min(start + step, shape[0]))
 

@@ -104,7 +104,7 @@ class VGG(FeatureNetwork):
             dF = descend(when_reached(features, pull_back))
             dx = xp.zeros_like(x)
             features_and_gradient = 2 * len(self._biases["conv1_1"])
-            for rows in bands((*x.shape[:2], features_and_gradient), self.backend.dtype):
+            for rows in bands((*x.shape[:2], features_and_gradient), self.backend):
                 near = slice(max(0, rows.start - 1), rows.stop + 1)  # a row of neighbours each way
                 inside = slice(rows.start - near.start, rows.stop - near.start)
                 F, backward = step(xp, x[near])

@@ -99,7 +99,7 @@ class WaveletNetwork(FeatureNetwork):
         return pull_all
 
     def _bands(self, image: Array) -> Iterator[slice]:
-        return bands((*image.shape[:2], image.shape[2] * 2 * self._bank.responses), self.backend.dtype)
+        return bands((*image.shape[:2], image.shape[2] * 2 * self._bank.responses), self.backend)
 
     def _pyramid(self, rgb: Array, taps: frozenset[str]) -> tuple[dict[str, Array], ToPixels]:
         """The opponent colours at every scale down to the deepest tap, and the way back from any of them."""

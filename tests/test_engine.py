@@ -47,7 +47,10 @@ def test_fast_layer_is_the_readable_one(name, shape, dtype):
 
 @pytest.mark.parametrize("name", FAST)
 def test_results_are_the_same_bits_for_any_number_of_threads(name):
-    x, arguments = LAYERS[name].example(np, np.random.default_rng(0), 70, 53)
+    assert_same_bits_on_any_number_of_threads(name, *LAYERS[name].example(np, np.random.default_rng(0), 70, 53))
+
+
+def assert_same_bits_on_any_number_of_threads(name, x, arguments):
     results = []
     for threads in THREADS:
         y, backward = make_engine(np, threads).layers[name](np, x, *arguments)
@@ -144,14 +147,7 @@ def test_the_convolution_of_a_gpu(shape):
 def test_convolutions_give_the_same_bits_on_any_number_of_threads(name, kernel_bytes, monkeypatch):
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
     monkeypatch.setattr(convolution, "SLICE", 5)
-    x, arguments = convolution_example(70, 53, 16, 24)
-    results = []
-    for threads in THREADS:
-        y, backward = make_engine(np, threads).layers[name](np, x, *arguments)
-        results.append((y, backward(np.cos(y))))
-    for y, dx in results[1:]:
-        np.testing.assert_array_equal(y, results[0][0])
-        np.testing.assert_array_equal(dx, results[0][1])
+    assert_same_bits_on_any_number_of_threads(name, *convolution_example(70, 53, 16, 24))
 
 
 def test_a_layer_works_on_after_one_of_another_size_used_its_memory():
