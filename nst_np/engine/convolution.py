@@ -49,38 +49,36 @@ TILES_BYTES = 10 << 20  # of transformed tiles, where all of the image's are wan
 
 def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
     """`nst_np.layers.conv3x3`."""
-    y = np.empty((*x.shape[:2], kernel.shape[3]), dtype=x.dtype)
+    shape = (*x.shape[:2], kernel.shape[3])  # kept for the backward pass, as y is not
+    y = np.empty(shape, dtype=x.dtype)
     correlate(strips, read_plain(x), x.shape, kernel, bias, write_plain(y))
 
     def backward(dy: Array) -> Array:
-        return _backward(strips, read_plain(dy), y_shape, kernel)
+        return _backward(strips, read_plain(dy), shape, kernel)
 
-    y_shape = y.shape
     return y, backward
 
 
 def rectified_conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
     """`nst_np.layers.rectified_conv3x3`: what is before the rectifier exists for a strip at a time only."""
-    y = np.empty((*x.shape[:2], kernel.shape[3]), dtype=x.dtype)
-    signs = Signs(y.shape)
+    shape = (*x.shape[:2], kernel.shape[3])
+    y, signs = np.empty(shape, dtype=x.dtype), Signs(shape)
     correlate(strips, read_plain(x), x.shape, kernel, bias, write_rectified(y, signs))
-    y_shape = y.shape
 
     def backward(dy: Array) -> Array:
-        return _backward(strips, read_masked(dy, signs), y_shape, kernel)
+        return _backward(strips, read_masked(dy, signs), shape, kernel)
 
     return y, backward
 
 
 def pooled_conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
     """`nst_np.layers.pooled_conv3x3`: what is before the pooling exists for a strip at a time only."""
-    full = (*x.shape[:2], kernel.shape[3])
-    y = np.empty((full[0] // 2, full[1] // 2, full[2]), dtype=x.dtype)
-    signs = Signs(full)
+    shape = (*x.shape[:2], kernel.shape[3])  # before the pooling
+    y, signs = np.empty((shape[0] // 2, shape[1] // 2, shape[2]), dtype=x.dtype), Signs(shape)
     correlate(strips, read_plain(x), x.shape, kernel, bias, write_pooled(y, signs))
 
     def backward(dy: Array) -> Array:
-        return _backward(strips, read_unpooled(dy, signs), full, kernel)
+        return _backward(strips, read_unpooled(dy, signs), shape, kernel)
 
     return y, backward
 
