@@ -14,7 +14,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -23,12 +23,17 @@ from typing import Any
 from nst_np.errors import InputError
 
 Layers = Mapping[str, float]
+Files = tuple[str, ...]
+Shares = tuple[float, ...]
 
 NETWORKS = ("auto", "vgg19", "vgg16", "wavelet")
 POOLINGS = ("average", "max")
-NORMALIZATIONS = ("relative", "published")
+FITS = ("longer", "shorter", "square")
+BLENDS = ("grams", "losses")
+NORMALIZATIONS = ("relative", "published", "mean")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
+NO_IMAGE = "none"
 
 
 def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
@@ -44,7 +49,7 @@ def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] =
 class Config:
     """The settings of one run. `None` means "chosen for you", as the help text says.
 
-    Paths and NumPy's numbers are taken too, and kept as plain `str`, `int` and `float`.
+    Paths and NumPy's numbers are taken too, and kept as plain `str`, `int` and `float`; one style image as a tuple of one.
 
     Raises
     ------
@@ -54,10 +59,12 @@ class Config:
 
     # fmt: off
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
-    style: str | None = _option(None, "images", "the painting whose colours and strokes are taken", metavar="FILE")
+    style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
+    style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
-    size: int = _option(512, "images", "longer side of the picture, pixels", metavar="N", minimum=16, maximum=20000)
-    style_size: int | None = _option(None, "images", "longer side of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
+    size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)
+    fit: str = _option("longer", "images", "what 'size' is: the longer side, the shorter side, or that of the square in the middle, to which images are cut", choices=FITS)
+    style_size: int | None = _option(None, "images", "'size' of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
 
@@ -70,7 +77,9 @@ class Config:
     content_weight: float = _option(0.01, "objective", "α, the weight of the content loss", metavar="X", minimum=0)
     style_weight: float = _option(1.0, "objective", "β, the weight of the style loss", metavar="X", minimum=0)
     tv_weight: float = _option(0.0, "objective", "weight of the total variation", metavar="X", minimum=0)
-    normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas", choices=NORMALIZATIONS)
+    normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
+    tv_normalization: str | None = _option(None, "objective", "that of the total variation alone (default: as 'normalization')", choices=NORMALIZATIONS)
+    blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels", choices=OPTIMIZERS)
@@ -82,10 +91,12 @@ class Config:
     noise_ratio: float = _option(0.1, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
     coarse_to_fine: int = _option(3, "start", "number of sizes to work at, each twice the one before; none is below 64 pixels", metavar="N", minimum=1, maximum=8)
     margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
+    tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 
     save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none)", metavar="N", minimum=0)
     history: str | None = _option(None, "files", "write every iteration's losses to this CSV file", metavar="FILE")
+    report: str | None = _option(None, "files", "write a report to this folder: a page with all frames and curves, plots, an animation", metavar="FOLDER")
 
     device: str = _option("auto", "machine", "'auto', 'cpu' or 'gpu[:N]'", metavar="NAME")
     dtype: str = _option("float32", "machine", "precision of the network", choices=DTYPES)
@@ -97,11 +108,34 @@ class Config:
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == self.tv_weight == 0:
             raise InputError("content_weight, style_weight and tv_weight are all 0: nothing to minimise")
+        self._check_styles()
+
+    def _check_styles(self) -> None:
+        """Shares are as many as style images, if those are known here, and not all of them 0."""
+        if self.style is not None and NO_IMAGE in self.style and len(self.style) > 1:
+            raise InputError(f"style is {NO_IMAGE!r} and a file as well, {format_option(self.style)}")
+        if self.style_blend is None:
+            return
+        if any(share < 0 for share in self.style_blend) or sum(self.style_blend) == 0:
+            raise InputError(f"style_blend must hold shares of at least 0, not all 0, not {format_option(self.style_blend)}")
+        if self.style is not None:
+            check_shares(self.style_blend, len(self.style))
+
+    @property
+    def styles(self) -> Files:
+        """The files of the style images; none if there is none."""
+        return () if self.style is None or self.style == (NO_IMAGE,) else self.style
 
     @property
     def pixel_bounds(self) -> tuple[float, float] | None:
         """The values between which pixels are kept all the time, or None."""
         return (0.0, 255.0) if self.bounds else None
+
+
+def check_shares(shares: Shares, images: int) -> None:
+    """Raise an `InputError` if there are not as many shares as images."""
+    if len(shares) != images:
+        raise InputError(f"style_blend has {len(shares)} shares for {images} style image{'s' * (images != 1)}")
 
 
 def replace(config: Config, **changes: Any) -> Config:
@@ -119,11 +153,12 @@ def option_names() -> tuple[str, ...]:
 
 @functools.cache
 def option_type(name: str) -> type:
-    """The type of a setting's value, None aside: str, int, float, bool or dict (layers)."""
-    hint = typing.get_type_hints(Config)[name]
+    """The type of a setting's value, None aside: str, int, float, bool, dict (layers), tuple (files) or list (shares)."""
+    hint: Any = typing.get_type_hints(Config)[name]
     if isinstance(hint, types.UnionType):
         hint = next(choice for choice in typing.get_args(hint) if choice is not type(None))
-    return dict if hint == Layers else hint
+    kind: type = {Layers: dict, Files: tuple, Shares: list}.get(hint, hint)
+    return kind
 
 
 def checked(name: str, value: Any) -> Any:
@@ -133,8 +168,9 @@ def checked(name: str, value: Any) -> Any:
         return None
     value = _plain(name, option_type(name), value)
     rules = field.metadata
-    if isinstance(value, str) and "\0" in value:
-        raise InputError(f"{name} must not hold a null character, as {value!r} does")
+    for text in value if option_type(name) is tuple else (value,):
+        if isinstance(text, str) and "\0" in text:
+            raise InputError(f"{name} must not hold a null character, as {text!r} does")
     if rules["choices"] and value not in rules["choices"]:
         raise InputError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
@@ -152,6 +188,10 @@ def _plain(name: str, kind: type, value: Any) -> Any:
     """`value` as a plain Python object of its setting's type."""
     if kind is dict:
         return _plain_layers(name, value)
+    if kind is tuple:
+        return _plain_files(name, value)
+    if kind is list:
+        return _plain_shares(name, value)
     accepted: dict[type, Any] = {str: (str, os.PathLike), bool: bool, int: Integral, float: Real}
     if not isinstance(value, accepted[kind]) or (kind is not bool and isinstance(value, bool)):
         raise InputError(f"{name} must be {_a(kind)}, not {value!r}")
@@ -171,6 +211,25 @@ def _plain_layers(name: str, value: Any) -> dict[str, float]:
     return {layer: _float(weight) for layer, weight in value.items()}
 
 
+def _plain_files(name: str, value: Any) -> Files:
+    files = (value,) if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(files, Iterable) or not (files := tuple(files)):
+        raise InputError(f"{name} must be a file or several, not {value!r}")
+    for file in files:
+        if not isinstance(file, (str, os.PathLike)):
+            raise InputError(f"{name} must be a file or several, not {file!r}")
+    return tuple(map(os.fsdecode, files))
+
+
+def _plain_shares(name: str, value: Any) -> Shares:
+    if isinstance(value, str) or not isinstance(value, Iterable) or not (shares := tuple(value)):
+        raise InputError(f"{name} must be numbers, as in (0.7, 0.3), not {value!r}")
+    for share in shares:
+        if isinstance(share, bool) or not isinstance(share, Real) or not math.isfinite(_float(share)):
+            raise InputError(f"{name} must be numbers, as in (0.7, 0.3), not {value!r}")
+    return tuple(map(_float, shares))
+
+
 def _float(number: Real) -> float:
     """`number` as a float: infinity if it is a whole number that no float can hold."""
     try:
@@ -180,7 +239,8 @@ def _float(number: Real) -> float:
 
 
 def _a(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "yes or no", dict: "layers"}
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "yes or no", dict: "layers", tuple: "a file",
+             list: "numbers"}
     return names[kind]
 
 
@@ -190,7 +250,8 @@ def _a(kind: type) -> str:
 def parse_option(name: str, text: str) -> Any:
     """The value that `text` writes for the setting `name`, not checked yet. Text is taken as it is, blanks and all.
 
-    Layers are written ``relu1_1=0.5, relu2_1``; a weight that is not given is 1. Nothing at all is None.
+    Layers are written ``relu1_1=0.5, relu2_1``, where a weight that is not given is 1; shares ``0.7, 0.3``; several files
+    as a JSON list, ``["a.jpg", "b.jpg"]``. Nothing at all is None.
     """
     kind = option_type(name)
     if text == "":
@@ -206,6 +267,14 @@ def parse_option(name: str, text: str) -> Any:
         return value
     if kind is dict:
         return _parse_layers(name, text)
+    if kind is tuple:
+        return _parse_files(text)
+    if kind is list:
+        return tuple(_parse_number(name, float, part) for part in text.replace(",", " ").split())
+    return _parse_number(name, kind, text)
+
+
+def _parse_number(name: str, kind: type, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
@@ -226,6 +295,15 @@ def _parse_layers(name: str, text: str) -> dict[str, float]:
     return layers
 
 
+def _parse_files(text: str) -> Files:
+    """A JSON list of files; any other text is one file, whatever its name looks like."""
+    try:
+        files = json.loads(text) if text.startswith("[") else text
+    except ValueError:
+        return (text,)
+    return tuple(files) if isinstance(files, list) and files and all(isinstance(file, str) for file in files) else (text,)
+
+
 def format_option(value: Any) -> str:
     """The text of a value as help and config files show it; numbers to the last bit."""
     if value is None:
@@ -234,7 +312,15 @@ def format_option(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, Mapping):
         return ", ".join(f"{layer}={weight!r}" for layer, weight in value.items())
+    if isinstance(value, tuple):
+        return _format_files(value) if isinstance(value[0], str) else ", ".join(map(repr, value))
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _format_files(files: Files) -> str:
+    """One file as it is, unless it could be taken for several; several as a JSON list."""
+    alone = len(files) == 1 and _parse_files(files[0]) == files
+    return files[0] if alone else json.dumps(files)
 
 
 # --- config files -----------------------------------------------------------------------------------------------------
@@ -300,8 +386,13 @@ def format_config(config: Config) -> str:
         if field.metadata["section"] != section:
             section = field.metadata["section"]
             lines += ["", f"[{section}]"]
-        lines.append(f"{field.name} = {_quoted(value) if isinstance(value, str) else format_option(value)}")
+        lines.append(f"{field.name} = {_config_text(value)}")
     return "\n".join(lines[1:]) + "\n"
+
+
+def _config_text(value: Any) -> str:
+    text = format_option(value)
+    return _quoted(text) if isinstance(value, str) or (isinstance(value, tuple) and text == value[0]) else text
 
 
 def _quoted(text: str) -> str:
@@ -310,7 +401,7 @@ def _quoted(text: str) -> str:
 
 
 def _unquoted(name: str, text: str) -> str:
-    if option_type(name) is not str:
+    if option_type(name) not in (str, tuple):
         return text
     if "\n" in text:
         raise InputError(f"{name} must be a single line, not {text!r}")

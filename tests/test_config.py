@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,7 @@ VALUES = {
     bool: st.booleans(),
     dict: st.dictionaries(st.sampled_from(["relu1_1", "conv5_4", "scale3"]), st.floats(0, 1e300), min_size=1),
 }
+VALUES[tuple] = st.lists(VALUES[str].filter(lambda text: text != "none"), min_size=1, max_size=3).map(tuple)
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,6 +178,8 @@ def test_every_setting_comes_back_to_the_last_bit(data):
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
             strategy = st.floats(1e-300, rules["maximum"] or 1e300)
+        elif kind is list:
+            strategy = st.tuples(*[st.floats(1e-300, 1e300)] * len(changes["style"]))
         else:
             strategy = VALUES[kind]
         changes[field.name] = data.draw(strategy, label=field.name)
@@ -249,3 +253,33 @@ def test_a_config_file_that_cannot_be_opened(tmp_path):
         read_config(tmp_path)
     with pytest.raises(InputError, match="embedded null|not UTF-8"):
         read_config("a\0b")
+
+
+@pytest.mark.parametrize("style", [
+    "a.jpg", "a, b.jpg", "[a.jpg", '["a.jpg"]', ["a.jpg", "b.jpg"], ["a, b.jpg", " c.jpg"], ["none"]])
+def test_one_style_image_or_several_come_back_from_text(style):
+    config = Config(style=style)
+    assert config.style == ((style,) if isinstance(style, str) else tuple(style))
+    assert parse_option("style", format_option(config.style)) == config.style
+    assert Config(**parse_config(format_config(config), "text")) == config
+
+
+def test_no_style_image_is_no_image_among_others():
+    assert Config().styles == Config(style="none").styles == ()
+    assert Config(style=("a", "b")).styles == ("a", "b")
+    with pytest.raises(InputError, match="style is 'none' and a file as well"):
+        Config(style=("a", "none"))
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"style": ()}, r"style must be a file or several, not \(\)"),
+    ({"style": ("a", 3)}, "style must be a file or several, not 3"),
+    ({"style": ("a", "b"), "style_blend": (1,)}, "style_blend has 1 shares for 2 style images"),
+    ({"style_blend": (0, 0)}, "style_blend must hold shares of at least 0, not all 0, not 0.0, 0.0"),
+    ({"style_blend": (2, -1)}, "style_blend must hold shares of at least 0"),
+    ({"style_blend": (1, math.nan)}, "style_blend must be numbers, as in"),
+    ({"style_blend": "0.5, 0.5"}, "style_blend must be numbers, as in"),
+])
+def test_styles_and_shares_that_cannot_be(settings, message):
+    with pytest.raises(InputError, match=message):
+        Config(**settings)
