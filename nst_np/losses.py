@@ -146,6 +146,26 @@ class RelativeContentLoss(Loss):
         return _added((F - self.P) * (2 * ds) + dt, add_to)
 
 
+@dataclass(frozen=True)
+class MeanContentLoss(ContentLoss):
+    """Mean squared difference of features: ``E = Σ (F - P)² / (N M)``.
+
+    As jcjohnson/neural-style, anishathalye/neural-style and leongatys/PytorchNeuralStyleTransfer have it: Eq. 1 times
+    2 / (N M), so that a layer's size cancels.
+
+    Attributes
+    ----------
+    P : (H, W, N), the features of the content image.
+    elements : N M, how many features the whole image has.
+    """
+
+    elements: int
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = s / (N M)."""
+        return statistic[0] / self.elements, (1 / self.elements,)
+
+
 # --- style ------------------------------------------------------------------------------------------------------------
 
 
@@ -210,6 +230,22 @@ class RelativeStyleLoss(StyleLoss):
         return _sum(backend, difference**2) / norm, (difference * (2 / (M * norm)),)
 
 
+@dataclass(frozen=True)
+class MeanStyleLoss(StyleLoss):
+    """Mean squared difference of Gram matrices, each divided by N M: ``E = 1 / N² · Σ (G / (N M) - A / N)²``.
+
+    As jcjohnson/neural-style and anishathalye/neural-style have it; leongatys/PytorchNeuralStyleTransfer divides by M
+    alone, which is N² times this. It is 4 / N² times Eq. 4.
+    """
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E and dE/dG = 2 (G / (N M) - A / N) / (N³ M)."""
+        G, M = statistic
+        N = len(G)
+        difference = G * (1 / (N * M)) - self.A * (1 / N)
+        return _sum(backend, difference**2) / N**2, (difference * (2 / (N**3 * M)),)
+
+
 # --- smoothness -------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +288,37 @@ class RelativeTotalVariation(TotalVariation):
         return s * scale, (scale,)
 
 
+@dataclass(frozen=True)
+class MeanTotalVariation(Loss):
+    """Mean squared difference of vertical neighbours, plus that of horizontal ones (as in anishathalye/neural-style).
+
+    Each is a mean over its own number of differences, so that in a wide image one vertical difference weighs more than
+    a horizontal one. An image of a single row or column has neighbours one way only, and the other mean counts as 0.
+    """
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """The sum of squared vertical differences and how many there are, and the same of horizontal ones."""
+        down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
+        return _sum(backend, down**2), down.size, _sum(backend, right**2), right.size
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E = s_down / count_down + s_right / count_right, and its derivatives by both sums."""
+        s_down, count_down, s_right, count_right = statistic
+        d_down, d_right = 1 / max(count_down, 1), 1 / max(count_right, 1)
+        return s_down * d_down + s_right * d_right, (d_down, d_right)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """Each difference's gradient, scattered to its two pixels."""
+        d_down, d_right = d_statistic
+        down, right = (F[1:] - F[:-1]) * (2 * d_down), (F[:, 1:] - F[:, :-1]) * (2 * d_right)
+        dF = backend.xp.zeros_like(F)
+        dF[1:] += down
+        dF[:-1] -= down
+        dF[:, 1:] += right
+        dF[:, :-1] -= right
+        return _added(dF, add_to)
+
+
 # --- registry ---------------------------------------------------------------------------------------------------------
 
 LossExample = Callable[[Backend, Array, Array], Loss]
@@ -262,8 +329,11 @@ LOSSES: dict[str, LossExample] = {
     "ContentLoss": lambda backend, F, T: ContentLoss(T),
     "RelativeContentLoss": lambda backend, F, T: RelativeContentLoss(T, variation(backend, T), center=False),
     "RelativeContentLoss, centred": lambda backend, F, T: RelativeContentLoss(T, variation(backend, T), center=True),
+    "MeanContentLoss": lambda backend, F, T: MeanContentLoss(T, T.size),
     "StyleLoss": lambda backend, F, T: StyleLoss(gram_per_position(backend, T)),
     "RelativeStyleLoss": lambda backend, F, T: RelativeStyleLoss(gram_per_position(backend, T)),
+    "MeanStyleLoss": lambda backend, F, T: MeanStyleLoss(gram_per_position(backend, T)),
     "TotalVariation": lambda backend, F, T: TotalVariation(),
     "RelativeTotalVariation": lambda backend, F, T: RelativeTotalVariation(),
+    "MeanTotalVariation": lambda backend, F, T: MeanTotalVariation(),
 }

@@ -205,6 +205,48 @@ def test_total_variation_counts_every_neighbour_once():
     x = np.arange(6.0).reshape(2, 3, 1)
     assert losses.value_and_grad(BACKEND, losses.TotalVariation(), x)[0] == 3 * 9 + 4 * 1
     assert losses.value_and_grad(BACKEND, losses.RelativeTotalVariation(), x)[0] == pytest.approx(31 / 7 / 255**2)
+    assert losses.value_and_grad(BACKEND, losses.MeanTotalVariation(), x)[0] == pytest.approx(9 + 1)
+
+
+def test_mean_losses_are_mean_squares():
+    F, P, features, target = paper_matrices()
+    N, M = F.shape
+    loss = losses.MeanContentLoss(target, N * M)
+    assert losses.value_and_grad(BACKEND, loss, features)[0] == pytest.approx(((F - P) ** 2).mean())
+    S = np.random.default_rng(1).standard_normal((5, 2, N))
+    A = np.einsum("hwi,hwj->ij", S, S) / S.size
+    loss = losses.MeanStyleLoss(losses.gram_per_position(BACKEND, S))
+    assert losses.value_and_grad(BACKEND, loss, features)[0] == pytest.approx(((F @ F.T / F.size - A) ** 2).mean())
+
+
+def test_mean_losses_are_multiples_of_the_published_ones():
+    _, _, features, target = paper_matrices()
+    N, M = 4, 15
+    A = losses.gram_per_position(BACKEND, target)
+    for mean, published, factor in ((losses.MeanContentLoss(target, N * M), losses.ContentLoss(target), 2 / (N * M)),
+                                    (losses.MeanStyleLoss(A), losses.StyleLoss(A), 4 / N**2)):
+        value, gradient = losses.value_and_grad(BACKEND, mean, features)
+        value2, gradient2 = losses.value_and_grad(BACKEND, published, features)
+        assert value == pytest.approx(factor * value2, rel=1e-13)
+        np.testing.assert_allclose(gradient, factor * gradient2, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("shape, value", [((1, 3, 1), 5 / 2), ((3, 1, 1), 5 / 2), ((1, 1, 1), 0)])
+def test_mean_total_variation_of_a_single_row_column_or_pixel(shape, value):
+    x = np.array([0.0, 1.0, 3.0])[: np.prod(shape)].reshape(shape)
+    loss, gradient = losses.value_and_grad(BACKEND, losses.MeanTotalVariation(), x)
+    assert loss == pytest.approx(value)
+    np.testing.assert_allclose(gradient.ravel(), [-1, -1, 2] if x.size == 3 else [0])
+
+
+def test_mean_total_variation_adds_its_gradient_to_another():
+    x = np.random.default_rng(0).standard_normal((5, 7, 3))
+    loss = losses.MeanTotalVariation()
+    _, gradient = losses.value_and_grad(BACKEND, loss, x)
+    _, d_statistic = loss.value_and_grad(BACKEND, loss.statistic(BACKEND, x))
+    total = np.ones_like(x)
+    assert loss.pull_back(BACKEND, x, d_statistic, total) is total
+    np.testing.assert_allclose(total, 1 + gradient, atol=1e-15)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

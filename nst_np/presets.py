@@ -1,0 +1,129 @@
+"""Named systems: the settings that make nst_np compute what a report or a published program describes.
+
+Where each value is from, and where a system must differ from its model, is in docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nst_np.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A system by name.
+
+    Attributes
+    ----------
+    name, title : what it is called, and one line on what it is.
+    settings : fields of `nst_np.Config`. Those that are not named keep their defaults.
+    """
+
+    name: str
+    title: str
+    settings: Mapping[str, Any]
+
+
+def _preset(name: str, title: str, **settings: Any) -> Preset:
+    """A preset that has none of what these systems had not: several sizes, a margin, centred contents."""
+    return Preset(name, title, {**settings, "center_content": False, "coarse_to_fine": 1, "margin": 0})
+
+
+def _blocks(layer: str, weight: float) -> dict[str, float]:
+    """A layer such as ``"relu{}_1"`` in each of VGG's five blocks, with that weight."""
+    return {layer.format(block): weight for block in range(1, 6)}
+
+
+# fmt: off
+_ALL = (
+    _preset(
+        "gnr652", "VGG16, content and style losses at each layer, from noise",
+        network="vgg16", pooling="max",
+        content_layers=_blocks("relu{}_1", 1.0), style_layers=_blocks("relu{}_1", 1.0),
+        content_weight=8e-6, style_weight=3e-5, normalization="mean",
+        optimizer="adam", iterations=200, init="noise",
+    ),
+    _preset(
+        "waykar", "VGG19 from noise, with the style cost 1/(2HWC)² Σ(G - A)²",
+        network="vgg19", pooling="average",
+        content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
+        content_weight=1e-3, style_weight=1.0, normalization="published",
+        optimizer="adam", iterations=500, init="noise",
+    ),
+    _preset(
+        "config-adam", "VGG19 and Adam from the content image, a frame every 5 iterations",
+        network="vgg19", pooling="average",
+        content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
+        content_weight=1e-3, style_weight=1.0, normalization="published",
+        optimizer="adam", iterations=500, init="content", save_every=5,
+    ),
+    _preset(
+        "e4040", "VGG19 and Adam at 224×224 from content mixed with noise, weights 10 and 10,000",
+        size=224, fit="square",
+        network="vgg19", pooling="average",
+        content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_2", 0.2),
+        content_weight=10.0, style_weight=1e4, normalization="published",
+        optimizer="adam", iterations=1000, init="mix", noise_ratio=0.6,
+    ),
+    _preset(
+        "gatys2015", "the paper: VGG19 with average pooling and L-BFGS, from white noise",
+        network="vgg19", pooling="average",
+        content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
+        content_weight=1e-3, style_weight=1.0, normalization="published",
+        optimizer="lbfgs", iterations=500, init="noise",
+    ),
+    _preset(
+        "johnson", "jcjohnson/neural-style: weights 5, 100 and 1e-3, 1,000 iterations of L-BFGS from noise",
+        size=512, fit="longer",
+        network="vgg19", pooling="max",
+        content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
+        content_weight=5.0, style_weight=100.0, normalization="mean",
+        tv_weight=5e-4, tv_normalization="published",  # its gradient is that of half the sum of squares
+        optimizer="lbfgs", iterations=1000, init="noise",
+    ),
+    _preset(
+        "gatys-notebook", "leongatys/PytorchNeuralStyleTransfer: weights 1 and 1e3/N², L-BFGS from the content image",
+        size=512, fit="shorter",
+        network="vgg19", pooling="max",
+        content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
+        content_weight=1.0, style_weight=1e3, normalization="mean",  # which has the 1/N² in it
+        optimizer="lbfgs", iterations=500, init="content",
+    ),
+    _preset(
+        "anishathalye", "anishathalye/neural-style: weights 5, 500 and 100, 1,000 iterations of Adam from noise",
+        network="vgg19", pooling="max",
+        content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 0.2),
+        content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean",
+        optimizer="adam", learning_rate=10.0, iterations=1000, init="noise",
+    ),
+)
+# fmt: on
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name; an `InputError` that lists them all if there is none."""
+    if name not in PRESETS:
+        raise InputError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
+    return PRESETS[name]
+
+
+def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a preset, each replaced by the one in `given` if there is one.
+
+    All presets name layers of VGG. Where `given` chooses the wavelet network, these are left out, and that network's
+    own default layers apply unless `given` names others.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset.
+    """
+    settings = dict(preset(name).settings)
+    if given.get("network") == "wavelet":
+        del settings["content_layers"], settings["style_layers"]
+    return {**settings, **given}
