@@ -40,6 +40,8 @@ class Progress:
         self._tenth = 0
 
     def __call__(self, step: Step) -> None:  # noqa: D102
+        if step.iteration == 0:
+            return
         if self._stream.isatty():
             self._update_bar(step)
         elif step.iteration * 10 // step.iterations > self._tenth:
@@ -84,7 +86,7 @@ class Frames:
         self.error: ImageError | None = None
 
     def __call__(self, step: Step) -> None:  # noqa: D102
-        if step.iteration % self._every or self.error is not None:
+        if step.iteration == 0 or step.iteration % self._every or self.error is not None:
             return
         try:
             images.save_image(self.path(step.iteration), step.image, quality=self._quality)

@@ -65,6 +65,22 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     return VGG(loaded, backend, pooling=pooling)
 
 
+def check_layers(config: Config) -> None:
+    """Raise an `InputError` that lists the valid names if a layer does not exist, before weights are looked for.
+
+    With ``"auto"`` it may be a layer of either network that this can turn out to be.
+    """
+    from nst_np.vgg import vgg_layers
+    from nst_np.wavelet import WAVELET_LAYERS
+
+    valid = {"wavelet": WAVELET_LAYERS, "auto": (*vgg_layers("vgg19"), *WAVELET_LAYERS)}.get(config.network)
+    if valid is None:
+        valid = vgg_layers(config.network)
+    for layer in {**(config.content_layers or {}), **(config.style_layers or {})}:
+        if layer not in valid:
+            raise InputError(f"{config.network} has no layer {layer!r}; valid: {', '.join(valid)}")
+
+
 def _wavelet(backend: Backend) -> FeatureNetwork:
     from nst_np.wavelet import WaveletNetwork
 

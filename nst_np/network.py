@@ -33,15 +33,21 @@ class FeatureNetwork(ABC):
     name : what it is called, e.g. ``"vgg19"``.
     backend : where it computes.
     layers : the names of all layers that can be tapped, from the pixels up.
+    checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     """
 
     name: str
     backend: Backend
     layers: tuple[str, ...]
+    checksum: str | None = None
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:
         """The smallest height or width of an image, in pixels, for which all of `taps` exist."""
+
+    @abstractmethod
+    def stride(self, layer: str) -> int:
+        """Pixels from one position of a layer's features to the next: an image (H, W, 3) has H // stride of them."""
 
     @abstractmethod
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:

@@ -8,21 +8,25 @@ backward pass at that layer, all of them in one pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from nst_np import losses
+from nst_np import layers, losses
 from nst_np.errors import InputError
 from nst_np.network import ALL, FeatureNetwork
 
 Array = Any
+T = TypeVar("T")
 PIXELS = "pixels"
+STYLE_LOSSES = {"published": losses.StyleLoss, "relative": losses.RelativeStyleLoss, "mean": losses.MeanStyleLoss}
+TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
+                    "mean": losses.MeanTotalVariation}
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One loss at one layer: what it adds to the objective is ``group_weight * layer_weight * loss``.
+    """One loss at one layer: what it adds to the objective is ``group_weight * layer_weight * share * loss``.
 
     Attributes
     ----------
@@ -30,6 +34,7 @@ class Term:
     layer : the tap it looks at, or ``"pixels"``.
     group_weight, layer_weight : α, β or the TV weight; and w_l.
     loss : value and gradient, unweighted.
+    share : of one style image among several that have a loss each; else 1.
     """
 
     group: str
@@ -37,11 +42,12 @@ class Term:
     group_weight: float
     layer_weight: float
     loss: losses.Loss
+    share: float = 1.0
 
     @property
     def weight(self) -> float:
-        """The product of both weights."""
-        return self.group_weight * self.layer_weight
+        """The product of all weights."""
+        return self.group_weight * self.layer_weight * self.share
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Evaluation:
     value : the total, a float.
     gradient : d(value)/d(image), (H, W, 3), in RGB 0–255 units.
     terms : ``"total"``; ``"content"`` and ``"style"``, each Σ w_l E_l before α and β; ``"tv"``; and
-        ``"content LAYER"``, ``"style LAYER"``: each E_l, before w_l.
+        ``"content LAYER"``, ``"style LAYER"``: each E_l, before w_l (of several styles with a loss each, the sum by
+        their shares).
     """
 
     value: float
@@ -68,12 +75,21 @@ class Objective:
     ----------
     network : where features come from.
     content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss.
-    style : (H', W', 3) RGB 0–255, of any size. None for no style loss.
+    style : (H', W', 3) RGB 0–255, of any size, or a list of several. None for no style loss.
     content_layers, style_layers : ``{layer: w_l}``; by default `FeatureNetwork.default_layers`.
     content_weight, style_weight, tv_weight : α, β and the weight of the total variation.
-    normalization : ``"published"``, the paper's formulas with nothing rescaled; or ``"relative"``, each loss as a share
-        of its target (`RelativeContentLoss`, `RelativeStyleLoss`), so that weights mean the same at every size.
+    normalization : ``"published"``, the paper's formulas with nothing rescaled; ``"relative"``, each loss as a share of
+        its target (`RelativeContentLoss`, `RelativeStyleLoss`), so that weights mean the same at every size; or
+        ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
+    tv_normalization : that of the total variation, if it is another one.
+    style_blend : shares of several style images, of which only the ratios count. None for equal ones.
+    blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
+        the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the published
+        and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first costs one
+        product a layer, however many the styles, and its loss can come to 0.
+    wrap : pixels by which images are continued around their edges, content and generated ones, before the network sees
+        them; features of what was added are not scored. For pictures that are to be tiles.
 
     Raises
     ------
@@ -82,50 +98,54 @@ class Objective:
         (height, width, 3) or too small for its layers.
     """
 
-    def __init__(self, network: FeatureNetwork, *, content: Array | None = None, style: Array | None = None,
+    def __init__(self, network: FeatureNetwork, *, content: Array | None = None,
+                 style: Array | Sequence[Array] | None = None,
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
-                 normalization: str = "published", center_content: bool = False) -> None:
-        if normalization not in ("published", "relative"):
-            raise InputError(f"normalization must be 'published' or 'relative', not {normalization!r}")
-        if content is None and style is None and tv_weight == 0:
+                 normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
+                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", wrap: int = 0) -> None:
+        styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
+        if content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
-        content, style = (None if image is None else network.as_image(image) for image in (content, style))
-        self.network = network
-        self.shape: tuple[int, int] | None = None if content is None else (content.shape[0], content.shape[1])
+        self.network, self.wrap = network, wrap
         self.terms: list[Term] = []
-        relative = normalization == "relative"
-        shapes = [image.shape for image in (content, style) if image is not None]
+        self.shape: tuple[int, int] | None = None
+        styles = [network.as_image(image) for image in styles]
+        shapes = [image.shape for image in styles]
+        if content is not None:
+            content = network.as_image(content)
+            self.shape = content.shape[0], content.shape[1]
+            content, _ = layers.wrap_pad(network.backend.xp, content, wrap)
+            shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         if content is not None:
-            layers = dict(content_layers if content_layers is not None else defaults[0])
-            for layer, P in _features(network, content, layers).items():
-                self._add("content", layer, content_weight, layers[layer],
-                          self._content_loss(P, relative, center_content))
-        if style is not None:
-            layers = dict(style_layers if style_layers is not None else defaults[1])
-            kind = losses.RelativeStyleLoss if relative else losses.StyleLoss
-            for layer, A in _grams_per_position(network, style, layers).items():
-                self._add("style", layer, style_weight, layers[layer], kind(A))
+            weights = dict(content_layers if content_layers is not None else defaults[0])
+            for layer, P in _features(network, content, weights).items():
+                _, P = self._scored(content.shape, layer, ALL, P)
+                self._add("content", layer, content_weight, weights[layer],
+                          _content_loss(network, P, normalization, center_content))
+        if styles:
+            weights = dict(style_layers if style_layers is not None else defaults[1])
+            kind = _chosen("normalization", normalization, STYLE_LOSSES)
+            grams = [_grams_per_position(network, image, weights) for image in styles]
+            for share, targets in _blended(grams, _shares(style_blend, len(styles)), blend_by):
+                for layer, A in targets.items():
+                    self._add("style", layer, style_weight, weights[layer], kind(A), share)
         if tv_weight != 0:
-            smooth = losses.RelativeTotalVariation() if relative else losses.TotalVariation()
-            self._add("tv", PIXELS, tv_weight, 1.0, smooth)
+            smooth = _chosen("tv_normalization", tv_normalization or normalization, TOTAL_VARIATIONS)
+            self._add("tv", PIXELS, tv_weight, 1.0, smooth())
         self._at = {layer: [term for term in self.terms if term.layer == layer] for layer in (*network.layers, PIXELS)}
         self._taps = [layer for layer in network.layers if self._at[layer]]
-        if self.shape is not None:
-            network.check_size(self.shape, self._taps, "content image")
+        if content is not None:
+            network.check_size(content.shape, self._taps, "content image")
 
-    def _content_loss(self, P: Array, relative: bool, center: bool) -> losses.Loss:
-        if not relative:
-            return losses.ContentLoss(P)
-        return losses.RelativeContentLoss(P, losses.variation(self.network.backend, P), center)
-
-    def _add(self, group: str, layer: str, group_weight: float, layer_weight: float, loss: losses.Loss) -> None:
+    def _add(self, group: str, layer: str, group_weight: float, layer_weight: float, loss: losses.Loss,
+             share: float = 1.0) -> None:
         for name, weight in ((f"{group}_weight", group_weight), (f"the weight of {layer}", layer_weight)):
             if not 0 <= weight < math.inf:
                 raise InputError(f"{name} must be a number of at least 0, not {weight}")
-        if group_weight * layer_weight > 0:
-            self.terms.append(Term(group, layer, group_weight, layer_weight, loss))
+        if group_weight * layer_weight * share > 0:
+            self.terms.append(Term(group, layer, group_weight, layer_weight, loss, share))
 
     def evaluate(self, image: Array) -> Evaluation:
         """Value, gradient and every term at `image`, (H, W, 3) RGB 0–255.
@@ -139,11 +159,13 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
+        x, unwrap = layers.wrap_pad(self.network.backend.xp, x, self.wrap)
         backend = self.network.backend
         statistics: dict[Term, losses.Statistic] = {}
 
         def look(layer: str, rows: slice, F: Array) -> None:
-            for term in self._at[layer]:
+            rows, F = self._scored(x.shape, layer, rows, F)
+            for term in self._at[layer] if F.size else ():
                 part = term.loss.rows(rows).statistic(backend, F)
                 whole = statistics.get(term)
                 statistics[term] = part if whole is None else tuple(a + b for a, b in zip(whole, part, strict=True))
@@ -157,19 +179,49 @@ class Objective:
         for term in self.terms:
             value, d_statistic = term.loss.value_and_grad(backend, statistics[term])
             total += term.weight * value
-            groups[term.group] += term.layer_weight * value
+            groups[term.group] += term.layer_weight * term.share * value
             if term.layer != PIXELS:
-                values[f"{term.group} {term.layer}"] = value
+                name = f"{term.group} {term.layer}"
+                values[name] = values.get(name, 0.0) + term.share * value
             d_statistics[term] = tuple(d * term.weight for d in d_statistic)
 
         def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
-            for term in self._at[layer]:
-                dF = term.loss.rows(rows).pull_back(backend, F, d_statistics[term], dF)
+            scored_rows, scored = self._scored(x.shape, layer, rows, F)
+            if scored is not F:
+                dF = backend.xp.zeros_like(F) if dF is None else dF
+            d_scored = None if dF is None else self._scored(x.shape, layer, rows, dF)[1]
+            for term in self._at[layer] if scored.size else ():
+                d_scored = term.loss.rows(scored_rows).pull_back(backend, scored, d_statistics[term], d_scored)
+            if scored is F:
+                return d_scored
+            self._scored(x.shape, layer, rows, dF)[1][...] = d_scored
             return dF
 
-        gradient = pull_back(PIXELS, ALL, x, backward(pull_back))
+        gradient = unwrap(pull_back(PIXELS, ALL, x, backward(pull_back)))
         terms = {"total": total, **groups, **values}
         return Evaluation(total, gradient, terms)
+
+    def _scored(self, shape: tuple[int, ...], layer: str, rows: slice, F: Array) -> tuple[slice, Array]:
+        """Of some rows of a layer's features those that losses see, and where these are among all that losses see.
+
+        `shape` is that of the image that the network sees.
+
+        That is all of them, but not what belongs to a wrapped image's added border. There the network meets an edge,
+        which an optimiser answers with a frame; in a tile that would be a line across its middle. Of the pixels one
+        row and one column more are seen, for their differences.
+        """
+        if self.wrap == 0:
+            return rows, F
+        if layer == PIXELS:
+            return rows, F[self.wrap : shape[0] - self.wrap + 1, self.wrap : shape[1] - self.wrap + 1]
+        stride = self.network.stride(layer)
+        border = -(-self.wrap // stride)
+        height, width = shape[0] // stride, shape[1] // stride
+        start, stop, _ = rows.indices(height)
+        last = max(border, min(stop, height - border))
+        first = min(max(start, border), last)
+        inside = F[first - start : last - start, border : width - border]
+        return slice(first - border, last - border), inside
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
@@ -177,23 +229,57 @@ class Objective:
         return evaluation.value, evaluation.gradient
 
 
-def _features(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
+def _content_loss(network: FeatureNetwork, P: Array, normalization: str, center: bool) -> losses.Loss:
+    kinds: dict[str, Callable[[], losses.Loss]] = {
+        "published": lambda: losses.ContentLoss(P),
+        "relative": lambda: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),
+        "mean": lambda: losses.MeanContentLoss(P, P.size),
+    }
+    return _chosen("normalization", normalization, kinds)()
+
+
+def _chosen(name: str, choice: str, choices: Mapping[str, T]) -> T:
+    if choice not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, not {choice!r}")
+    return choices[choice]
+
+
+def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
+    """The shares of so many style images, which add up to 1."""
+    given = [1.0] * styles if blend is None else list(blend)
+    if len(given) != styles or not all(0 <= share < math.inf for share in given) or sum(given) == 0:
+        raise InputError(f"style_blend must be {styles} shares of at least 0, not all 0, not {given}")
+    return [share / sum(given) for share in given]
+
+
+def _blended(grams: Sequence[dict[str, Array]], shares: Sequence[float],
+             blend_by: str) -> list[tuple[float, dict[str, Array]]]:
+    """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
+    each = list(zip(shares, grams, strict=True))
+    if blend_by == "losses":
+        return each
+    if blend_by != "grams":
+        raise InputError(f"blend_by must be one of grams, losses, not {blend_by!r}")
+    return [(1.0, {layer: sum(share * targets[layer] for share, targets in each) for layer in grams[0]})]
+
+
+def _features(network: FeatureNetwork, image: Array, weights: Mapping[str, float]) -> dict[str, Array]:
     """The content image's features, in the network's order of layers."""
-    network.check_taps(layers)
-    network.check_size(image.shape, layers, "content image")
-    features = network.features(image, layers)
-    return {layer: features[layer] for layer in network.layers if layer in layers}
+    network.check_taps(weights)
+    network.check_size(image.shape, weights, "content image")
+    features = network.features(image, weights)
+    return {layer: features[layer] for layer in network.layers if layer in weights}
 
 
-def _grams_per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
+def _grams_per_position(network: FeatureNetwork, image: Array, weights: Mapping[str, float]) -> dict[str, Array]:
     """The style image's Gram matrices, each divided by its number of positions, in the network's order of layers."""
-    network.check_taps(layers)
-    network.check_size(image.shape, layers, "style image")
+    network.check_taps(weights)
+    network.check_size(image.shape, weights, "style image")
     sums: dict[str, losses.Statistic] = {}
 
     def look(layer: str, rows: slice, F: Array) -> None:
         G, M = losses.gram(network.backend, F), F.shape[0] * F.shape[1]
         sums[layer] = (sums[layer][0] + G, sums[layer][1] + M) if layer in sums else (G, M)
 
-    network.scan(image, layers, look)
-    return {layer: sums[layer][0] * (1 / sums[layer][1]) for layer in network.layers if layer in layers}
+    network.scan(image, weights, look)
+    return {layer: sums[layer][0] * (1 / sums[layer][1]) for layer in network.layers if layer in weights}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,30 +16,29 @@ from threadpoolctl import threadpool_limits
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
-from nst_np.config import NETWORKS, Config, replace
+from nst_np.config import NETWORKS, Config, check_shares, replace
 from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
+from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_shape
 from nst_np.load import Say, load_network
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
-Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
-NO_IMAGE = "none"
-WRITES = ("output", "quality", "save_every", "history")  # settings that only the command line obeys
+WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a callback sees after every iteration.
+    """What a callback sees before the first iteration and after every one.
 
     Attributes
     ----------
-    iteration : its number, from 1 on, counted through all sizes of a coarse-to-fine run.
+    iteration : its number, counted through all sizes of a coarse-to-fine run; 0 is the initial image.
     iterations : how many there will be.
     seconds : since the start of the optimisation.
     terms : the losses at this iterate (`nst_np.objective.Evaluation.terms`).
     shape : height and width of the picture at the size that is worked on.
-    work : the share of the whole run's work that is done, above 0 and up to 1; an iteration counts by its pixels.
+    work : the share of the whole run's work that is done, from 0 to 1; an iteration counts by its pixels.
     """
 
     iteration: int
@@ -62,7 +62,9 @@ class Step:
 
     @property
     def seconds_left(self) -> float:
-        """How long the rest will take if it goes on as it went."""
+        """How long the rest will take if it goes on as it went; before the first iteration nobody knows."""
+        if self.work == 0:
+            return math.inf
         return self.seconds * (1 / self.work - 1)
 
     def row(self) -> dict[str, float]:
@@ -81,10 +83,12 @@ class StylizeResult:
     ----------
     image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
     losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
-    history : a dictionary an iteration: iteration, seconds and every term of the objective, unweighted.
+    history : a dictionary an iteration, and before them one for the initial image, iteration 0: iteration, seconds
+        and every term of the objective, unweighted.
     settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
         turned out to be, and as many iterations as were done if the run was cut short.
     network : one line on the network, its weights and its device.
+    checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
     message : why it ended.
     nit, nfev : iterations, and evaluations of the objective.
@@ -96,6 +100,7 @@ class StylizeResult:
     history: list[dict[str, float]]
     settings: Config
     network: str
+    checksum: str | None
     status: str
     message: str
     nit: int
@@ -103,21 +108,22 @@ class StylizeResult:
     seconds: float
 
 
-def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwork | str = Config.network,
-            callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False,
-            **settings: Any) -> StylizeResult:
+def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
+            network: FeatureNetwork | str = Config.network, callback: Callback | None = None,
+            say: Say = lambda line: None, progress: bool = False, **settings: Any) -> StylizeResult:
     """Paint one image in the style of another.
 
     Parameters
     ----------
     content : the photograph, an array (H, W, 3) RGB 0–255 or a file. None for a texture of the style alone.
-    style : the painting, likewise. None to reconstruct the content alone.
+    style : the painting, likewise, or a list of several (see `style_blend`). None to reconstruct the content alone.
     network : a network of `load_network`, or the name of one, as the settings have it.
-    callback : called with a `Step` after every iteration; returning True ends the run.
+    callback : called with a `Step` for the initial image and after every iteration; returning True then ends the run.
     say, progress : for `load_network`.
     **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
-        content_weight=0.02``. Arrays are taken at the size they have, unless `size` (for the content) or `style_size`
-        or `style_scale` (for the style) is given. Without a content image, the longer side of the picture is `size`.
+        content_weight=0.02``. Arrays are taken at the size they have, unless `size` or `fit` (for the content) or
+        `style_size`, `style_scale` or `fit` (for the style) is given. Without a content image, the picture has the
+        first style image's shape at `size`.
 
     Returns
     -------
@@ -130,12 +136,13 @@ def stylize(content: Image | None, style: Image | None, *, network: FeatureNetwo
     NumericalError
         At NaN or infinity; its `result` is the last good image's.
     """
-    config, content, style, loaded = _inputs(content, style, network, settings)
-    return run(config, content, style, network=loaded, callback=callback, say=say, progress=progress)
+    config, photo, paintings, loaded = _inputs(content, style, network, settings)
+    return run(config, photo, paintings, network=loaded, callback=callback, say=say, progress=progress)
 
 
-def estimate(content: Image | None, style: Image | None, *, network: FeatureNetwork | str = Config.network,
-             say: Say = lambda line: None, progress: bool = False, **settings: Any) -> Estimate:
+def estimate(content: Image | None, style: Image | Sequence[Image] | None, *,
+             network: FeatureNetwork | str = Config.network, say: Say = lambda line: None, progress: bool = False,
+             **settings: Any) -> Estimate:
     """What `stylize` would take with the same arguments, in time and memory, on this machine as it is now.
 
     Parameters
@@ -152,50 +159,22 @@ def estimate(content: Image | None, style: Image | None, *, network: FeatureNetw
     InputError
         If an image or a setting cannot be used.
     """
-    config, content, style, loaded = _inputs(content, style, network, settings)
-    return rehearse(config, content, style, network=loaded, say=say, progress=progress)
+    config, photo, paintings, loaded = _inputs(content, style, network, settings)
+    return rehearse(config, photo, paintings, network=loaded, say=say, progress=progress)
 
 
-def _inputs(content: Image | None, style: Image | None, network: FeatureNetwork | str,
-            settings: Mapping[str, Any]) -> tuple[Config, Pixels | None, Pixels | None, FeatureNetwork | None]:
+def _inputs(content: Image | None, style: Image | Sequence[Image] | None, network: FeatureNetwork | str,
+            settings: Mapping[str, Any]) -> tuple[Config, Pixels | None, list[Pixels], FeatureNetwork | None]:
     """Settings, pixels and network from the arguments of `stylize`."""
     for name in WRITES:
         if name in settings:
             raise InputError(f"{name} is for the command line only: stylize() returns its result and writes no files")
     loaded = network if isinstance(network, FeatureNetwork) else None
     config = replace(Config(), **settings, network=network if loaded is None else Config.network)
-    size = config.size if "size" in settings or not isinstance(content, np.ndarray) else None
-    content_pixels = None if content is None else as_pixels(content, "content image", size)
-    style_pixels = None if style is None else load_style(style, config, content_pixels)
-    return config, content_pixels, style_pixels, loaded
-
-
-def as_pixels(image: Image, name: str, size: int | None) -> Pixels:
-    """An image file or array as (H, W, 3) float32, its longer side `size` if that is not None."""
-    if isinstance(image, (str, os.PathLike)):
-        return images.load_image(image, size=size, name=name).pixels
-    if not isinstance(image, np.ndarray):
-        raise InputError(f"{name} must be a NumPy array or the path of a file, not {type(image).__name__}")
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
-    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
-        raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        pixels = image.astype(np.float32)
-    if not np.isfinite(pixels).all():
-        raise InputError(f"{name} holds NaN or infinity")
-    if size is not None:
-        pixels = images.resize_image(pixels, *scaled_shape(pixels.shape, size / max(pixels.shape[:2])))
-    return pixels
-
-
-def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """The style image, at `style_size` or the picture's size times `style_scale`; an array only if one is set."""
-    size = config.style_size
-    if size is None and not (isinstance(style, np.ndarray) and config.style_scale == Config.style_scale):
-        longer = config.size if content is None else max(content.shape[:2])
-        size = max(1, round(longer * config.style_scale))
-    return as_pixels(style, "style image", size)
+    size = config.size if {"size", "fit"} & set(settings) or not isinstance(content, np.ndarray) else None
+    pixels = None if content is None else as_pixels(content, "content image", size, config.fit)
+    styles = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
+    return config, pixels, [load_style(each, config, pixels) for each in styles], loaded
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
@@ -204,63 +183,40 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def initial_image(config: Config, content: Pixels | None, style: Pixels | None, shape: tuple[int, int]) -> Pixels:
-    """Where the optimiser starts, (H, W, 3) float32: as `config.init` says, or noise where there is no content.
-
-    Noise is white and uniform over 0–255, and depends on the seed and the shape only.
-    """
-    init = "noise" if content is None and config.init in ("content", "mix") else config.init
-    if init == "content" and content is not None:
-        return np.array(content)
-    if init in ("noise", "mix"):
-        noise: Pixels = np.random.default_rng(config.seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
-        if init == "noise" or content is None:
-            return noise
-        ratio = np.float32(config.noise_ratio)
-        mixture: Pixels = (1 - ratio) * content + ratio * noise
-        return mixture
-    if init == "style":
-        if style is None:
-            raise InputError("init is 'style', but there is no style image")
-        return images.resize_image(style, *shape)
-    try:
-        return images.resize_image(images.load_image(init, name="initial image").pixels, *shape)
-    except InputError as error:
-        raise InputError(f"init must be 'content', 'noise', 'style', 'mix' or an image file; {error}") from error
-
-
-def run(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
+def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
-    painting, initial = _prepared(config, content, style, network, callback, say, progress)
+    painting, initial = _prepared(config, content, styles, network, callback, say, progress)
     with _one_blas_thread():
         if not painting.plan.is_small:
             expected = painting.forecast()
             expected.check()
             say(expected.describe())
-        return painting.all_sizes(content, style, initial)
+        return painting.all_sizes(content, styles, initial)
 
 
-def rehearse(config: Config, content: Pixels | None, style: Pixels | None, *, network: FeatureNetwork | None = None,
+def rehearse(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
              say: Say = lambda line: None, progress: bool = False) -> Estimate:
     """`estimate` on pixels that have their final sizes, with settings that have been checked."""
-    painting, _ = _prepared(config, content, style, network, None, say, progress)
+    painting, _ = _prepared(config, content, styles, network, None, say, progress)
     with _one_blas_thread():
         return painting.forecast()
 
 
-def _prepared(config: Config, content: Pixels | None, style: Pixels | None, network: FeatureNetwork | None,
+def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], network: FeatureNetwork | None,
               callback: Callback | None, say: Say, progress: bool) -> tuple[_Run, Pixels]:
     """A run that has not begun, and its initial image."""
-    shape = _picture_shape(config, content, style)
-    initial = initial_image(config, content, style, shape)
+    if config.style_blend is not None and styles:
+        check_shares(config.style_blend, len(styles))
+    shape = picture_shape(config, content, styles)
+    initial = initial_image(config, content, styles, shape)
     if network is None:
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
                                dtype=config.dtype, threads=config.threads, progress=progress, say=say)
     say(f"network {_describe(network)}")
     content_seen = content is not None and config.content_weight > 0
-    style_seen = (style.shape[0], style.shape[1]) if style is not None and config.style_weight > 0 else None
-    return _Run(Plan(config, shape, content_seen, style_seen), network, callback), initial
+    styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
+    return _Run(Plan(config, shape, content_seen, styles_seen), network, callback), initial
 
 
 @contextmanager
@@ -276,21 +232,16 @@ def _describe(network: FeatureNetwork) -> str:
     return f"{network.describe()}; on {network.backend.device}"
 
 
-def _picture_shape(config: Config, content: Pixels | None, style: Pixels | None) -> tuple[int, int]:
-    if content is not None:
-        return content.shape[0], content.shape[1]
-    if style is None:
-        raise InputError("neither a content nor a style image is given")
-    return scaled_shape(style.shape, config.size / max(style.shape[:2]))
-
-
-def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, style: Pixels | None) -> Objective:
+def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
+                 wrap: int = 0) -> Objective:
     """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
     return Objective(
-        network, content=content if config.content_weight else None, style=style if config.style_weight else None,
+        network, content=content if config.content_weight else None,
+        style=list(styles) if config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
+        tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by, wrap=wrap,
     )
 
 
@@ -311,6 +262,7 @@ class _Run:
         self.picture, self.margin, self.factors = plan.picture, plan.margin, plan.factors
         self.iterations = self.config.iterations * len(self.factors)
         self.history: list[dict[str, float]] = []
+        self.done = 0  # iterations, at all sizes
         self.start = 0.0
         self.nfev = 0
         self.best: _Best | None = None
@@ -321,7 +273,7 @@ class _Run:
         with self._explained(self.factors[0]):
             return forecast(self.plan, self.network, objective_of)
 
-    def all_sizes(self, content: Pixels | None, style: Pixels | None, initial: Pixels) -> StylizeResult:
+    def all_sizes(self, content: Pixels | None, styles: Sequence[Pixels], initial: Pixels) -> StylizeResult:
         """The optimisation, from the smallest canvas to the picture's own size."""
         self.start = time.perf_counter()
         initial = canvas.extend(initial, self.margin)
@@ -333,7 +285,7 @@ class _Run:
                 start = canvas.scaled(initial, factor)
                 if best is not None:
                     start = canvas.next_start(best.pixels, start)
-                objective = self._objective(content, style, factor)
+                objective = self._objective(content, styles, factor)
                 outcome, best = self._one_size(objective, start, factor)
                 if outcome.status == "stopped":
                     return self._result(best, "stopped", f"stopped by the callback after iteration {self.done}")
@@ -350,11 +302,6 @@ class _Run:
         sizes = len(self.factors)
         every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
         return self._result(best, outcome.status, outcome.message + every)
-
-    @property
-    def done(self) -> int:
-        """Iterations so far, at all sizes."""
-        return len(self.history)
 
     def _work(self, factor: float, iteration: int) -> float:
         """The share of the work that is done after an iteration at one of the sizes."""
@@ -376,14 +323,20 @@ class _Run:
             terms = evaluation.terms
             if self.best is None or evaluation.value < self.best.value:
                 self.best = _Best(evaluation.value, x.reshape(shape).astype(np.float32), terms)
+            if not self.history:
+                see(x, 0)
             return evaluation.value, backend.to_host(evaluation.gradient).ravel().astype(np.float64)
 
-        def after_iteration(iterate: optimize.Iterate) -> bool | None:
-            step = Step(self.done + 1, self.iterations, time.perf_counter() - self.start, terms,
-                        scaled_shape(self.picture, factor), self._work(factor, iterate.iteration), iterate.x, shape)
+        def see(x: np.ndarray, iteration: int) -> bool | None:
+            step = Step(self.done, self.iterations, time.perf_counter() - self.start, terms,
+                        scaled_shape(self.picture, factor), self._work(factor, iteration), x, shape)
             self.history.append(step.row())
-            self.kept = self.best
             return self.callback(step) if self.callback is not None else None
+
+        def after_iteration(iterate: optimize.Iterate) -> bool | None:
+            self.done += 1
+            self.kept = self.best
+            return see(iterate.x, iterate.iteration)
 
         outcome = optimize.minimize(
             function, start.ravel().astype(np.float64), method=config.optimizer, iterations=config.iterations,
@@ -392,10 +345,11 @@ class _Run:
         assert self.best is not None  # every method evaluates the start
         return outcome, self.best
 
-    def _objective(self, content: Pixels | None, style: Pixels | None, factor: float) -> Objective:
-        content, style = (None if image is None else canvas.scaled(image, factor) for image in (content, style))
+    def _objective(self, content: Pixels | None, styles: Sequence[Pixels], factor: float) -> Objective:
+        content = None if content is None else canvas.scaled(content, factor)
+        styles = [canvas.scaled(style, factor) for style in styles]
         with self._explained(factor):
-            return objective_of(self.config, self.network, content, style)
+            return objective_of(self.config, self.network, content, styles, self.plan.wrap(factor))
 
     @contextmanager
     def _explained(self, factor: float) -> Iterator[None]:
@@ -413,8 +367,8 @@ class _Run:
         pixels = best.pixels if best.pixels.shape[:2] == full else images.resize_image(best.pixels, *full)
         seconds = time.perf_counter() - self.start
         return StylizeResult(to_uint8(canvas.crop(pixels, self.picture)), best.terms, self.history,
-                             self._settings(status), _describe(self.network), status, message, self.done, self.nfev,
-                             seconds)
+                             self._settings(status), _describe(self.network), self.network.checksum, status, message,
+                             self.done, self.nfev, seconds)
 
     def _settings(self, status: str) -> Config:
         name = self.network.name

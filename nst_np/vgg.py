@@ -51,7 +51,8 @@ class VGG(FeatureNetwork):
         self._relu = fastest(backend, layers.relu)
         self._kernels = {name: backend.asarray(kernel) for name, kernel in weights.kernels.items()}
         self._biases = {name: backend.asarray(bias) for name, bias in weights.biases.items()}
-        self.layers = tuple(_chain_names(weights.architecture))
+        self.layers = vgg_layers(weights.architecture)
+        self.checksum = weights.checksum
         self._preprocess = partial(
             layers.preprocess,
             color_order=weights.color_order,
@@ -61,9 +62,11 @@ class VGG(FeatureNetwork):
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """16 for any layer (which leaves conv5_1 one pixel), 32 for pool5."""
-        deepest = max(map(self.layers.index, taps), default=0)
-        pools = sum(name.startswith("pool") for name in self.layers[: deepest + 1])
-        return int(max(16, 2**pools))
+        return max(16, *map(self.stride, taps), 0)
+
+    def stride(self, layer: str) -> int:
+        """Two to the number of pooling layers so far."""
+        return int(2 ** sum(name.startswith("pool") for name in self.layers[: self.layers.index(layer) + 1]))
 
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
         """The layers of Gatys et al. 2015 (there before the ReLU, as is rarely done since), at any size."""
@@ -164,13 +167,13 @@ class VGG(FeatureNetwork):
         return 0, fastest(self.backend, layers.conv3x3)
 
 
-def _chain_names(architecture: str) -> Iterator[str]:
+def vgg_layers(architecture: str) -> tuple[str, ...]:
     """conv1_1, relu1_1, …, pool1, conv2_1, …: every layer after the pre-processing, in order."""
+    names: list[str] = []
     block = "1"
     for name in conv_names(architecture):
         if name[4] != block:
-            yield f"pool{block}"
+            names.append(f"pool{block}")
             block = name[4]
-        yield name
-        yield name.replace("conv", "relu")
-    yield f"pool{block}"
+        names += [name, name.replace("conv", "relu")]
+    return (*names, f"pool{block}")

@@ -28,7 +28,7 @@ BANDS = ((0.6 * np.pi, 9 / 7), (0.3 * np.pi, 9 / 4.5))  # (frequency in radians 
 LOW_SIGMA, LOW_GAIN = 9 / 5, 3.0  # of the low-pass
 CENTER, CONTRAST = 118.0, 60.0  # the grey that becomes 0 and the difference from it that becomes 1
 CHROMA = 1.5  # weight of the two colour differences beside luminance
-MAX_SCALES = 12
+WAVELET_LAYERS = tuple(f"scale{s}" for s in range(1, 13))
 
 
 class WaveletNetwork(FeatureNetwork):
@@ -40,7 +40,7 @@ class WaveletNetwork(FeatureNetwork):
 
     def __init__(self, backend: Backend) -> None:
         self.name, self.backend = "wavelet", backend
-        self.layers = tuple(f"scale{s}" for s in range(1, MAX_SCALES + 1))
+        self.layers = WAVELET_LAYERS
         complex_dtype = np.result_type(backend.dtype, np.complex64)
         self._bank = WaveletBank(*(backend.xp.asarray(factor.astype(complex_dtype)) for factor in bank_factors()))
         self._colors = backend.asarray(opponent_matrix())
@@ -48,8 +48,11 @@ class WaveletNetwork(FeatureNetwork):
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """The image at the coarsest scale must be larger than the mirrored border of 4 pixels."""
-        coarsest = max(map(self.layers.index, taps), default=0)
-        return int((BORDER + 1) * 2**coarsest)
+        return (BORDER + 1) * max(map(self.stride, taps), default=1)
+
+    def stride(self, layer: str) -> int:
+        """Each scale has half of the pixels each way."""
+        return int(2 ** self.layers.index(layer))
 
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
         """Style at all scales; content at two middle ones, coarse enough to leave the strokes free."""
@@ -138,7 +141,7 @@ def scales_of(height: int, width: int) -> int:
     """How many scales suit an image: the coarsest is 18 to 36 pixels long (5 scales at 288, 6 at 576); at least 3."""
     by_length = max(3, int(np.log2(max(height, width) / KERNEL)))
     by_border = int(np.log2(max(1.0, min(height, width) / (BORDER + 1)))) + 1
-    return min(by_length, by_border, MAX_SCALES)
+    return min(by_length, by_border, len(WAVELET_LAYERS))
 
 
 def opponent_matrix() -> Array:

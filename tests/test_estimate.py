@@ -25,7 +25,7 @@ QUICK = {"network": "wavelet", "iterations": 3}
 
 
 def plan(picture=(300, 400), style=(300, 400), content=True, **settings):
-    return Plan(Config(**settings), picture, content, style)
+    return Plan(Config(**settings), picture, content, () if style is None else (style,))
 
 
 def costs(**lines):
@@ -79,6 +79,30 @@ def test_a_plan_knows_its_sizes():
     assert not plan((224, 226), None).is_small
     assert plan((16, 16), (256, 256)).is_small
     assert not plan((16, 16), (256, 257)).is_small
+
+
+def test_a_tile_is_seen_with_its_neighbours():
+    tile = plan((128, 200), None, tileable=True, coarse_to_fine=2)
+    assert (tile.margin, tile.canvas, tile.wrap(), tile.seen()) == (0, (128, 200), 32, (192, 264))
+    assert (tile.wrap(0.5), tile.seen(0.5)) == (32, (128, 164))
+    assert plan((128, 200), None, tileable=True, margin=50).wrap() == 50
+    assert plan((20, 30), None, tileable=True).wrap() == 20
+    assert plan((128, 200), None).wrap() == 0
+    assert plan((128, 200), None).seen(0.5) == (80, 116)
+
+
+def test_sizes_are_what_fit_says():
+    assert plan((300, 400), (300, 400), fit="shorter").resized(150) == plan((150, 200), (150, 200), fit="shorter")
+    assert plan((300, 400), (200, 400), fit="shorter").resized(150) == plan((150, 200), (200, 400), fit="shorter")
+    assert plan((300, 400), (300, 400), fit="shorter").restyled(30) == plan(style=(30, 40), fit="shorter", style_size=30)
+
+
+def test_several_styles_are_looked_at_in_turn():
+    made_up = costs(look=Line(0.0, 0.01), looking=Line(0.0, 1000.0))
+    two = Plan(Config(margin=0, coarse_to_fine=1), (10, 10), True, ((20, 20), (10, 30)))
+    expected = predict(two, made_up, GB)
+    assert expected.seconds == pytest.approx(1 + 4 + 3)
+    assert expected.peak_bytes == BESIDE_ARRAYS + 400_000
 
 
 def test_another_size_takes_the_style_image_along_unless_that_has_a_size_of_its_own():
@@ -329,21 +353,21 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
     config = Config(iterations=1, coarse_to_fine=1, margin=0, **settings)
     network = load_network(config.network, config.weights)
     rng = np.random.default_rng(1)
-    images = [rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in (picture, style)]
-    wanted = Plan(config, picture, True, style)
-    run(config, *images, network=network)  # makes what the network keeps for good
+    photo, painting = (rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in (picture, style))
+    wanted = Plan(config, picture, True, (style,))
+    run(config, photo, [painting], network=network)  # makes what the network keeps for good
     expected = predict(wanted, rehearse(wanted, network, objective_of), GB)
     with memory.watch(network.backend) as watch:
-        run(config, *images, network=network)
+        run(config, photo, [painting], network=network)
         assert expected.peak_bytes - BESIDE_ARRAYS == pytest.approx(watch.peak(), rel=0.1)
 
 
 def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_rehearsal):
     built = []
 
-    def build(config, network, content, style):
+    def build(config, network, content, styles):
         built.append((config.content_layers, config.style_layers))
-        return objective_of(config, network, content, style)
+        return objective_of(config, network, content, styles)
 
     wanted = plan((4000, 4000), content_layers={"scale9": 1.0}, style_layers={"scale1": 1.0, "scale6": 0.5})
     rehearse(wanted, load_network("wavelet"), build)
@@ -395,7 +419,7 @@ def test_a_run_is_the_same_after_a_rehearsal(optimizer, photo, painting, monkeyp
 
 def test_stopping_a_rehearsed_run(quick_rehearsal, photo, painting):
     result = stylize(photo, painting, **QUICK, callback=lambda step: step.iteration == 2)
-    assert (result.status, result.nit, len(result.history)) == ("stopped", 2, 2)
+    assert (result.status, result.nit, len(result.history)) == ("stopped", 2, 3)
 
 
 def test_the_time_of_a_run_does_not_count_its_rehearsal(quick_rehearsal, photo, painting, monkeypatch):

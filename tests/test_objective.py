@@ -9,7 +9,7 @@ from nst_np import gradcheck, load_network
 from nst_np.errors import InputError
 from nst_np.objective import Objective
 
-NORMALIZATIONS = ("published", "relative")
+NORMALIZATIONS = ("published", "relative", "mean")
 LAYERS = {
     "vgg19": {"content_layers": {"relu2_2": 1.0, "conv3_1": 0.5}, "style_layers": {"relu1_1": 0.3, "relu2_1": 0.7}},
     "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.3, "scale3": 0.7}},
@@ -122,7 +122,7 @@ def test_a_tiled_style_has_nearly_the_same_loss(networks):
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"content": None, "style": None, "tv_weight": 0.0}, "needs a content image, a style image or a total variation"),
-    ({"normalization": "absolute"}, "normalization must be 'published' or 'relative', not 'absolute'"),
+    ({"normalization": "absolute"}, "normalization must be one of published, relative, mean, not 'absolute'"),
     ({"content_weight": -1.0}, "content_weight must be a number of at least 0, not -1.0"),
     ({"style_weight": np.nan}, "style_weight must be a number of at least 0, not nan"),
     ({"tv_weight": -0.1}, "tv_weight must be a number of at least 0, not -0.1"),
@@ -148,3 +148,100 @@ def test_the_image_is_left_unmodified(networks):
     before = x.copy()
     objective(networks["wavelet"]).evaluate(x)
     np.testing.assert_array_equal(x, before)
+
+
+# --- several styles, and images that meet at their edges --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("blend_by", ["grams", "losses"])
+def test_gradient_of_several_styles(networks, normalization, blend_by):
+    styles = [image(41, 38, 2), image(30, 45, 4), image(24, 24, 5)]
+    f = objective(networks["wavelet"], normalization, style=styles, style_blend=(3, 1, 0), blend_by=blend_by)
+    assert gradcheck.check_scalar(f.value_and_grad, image(37, 53, 3), step=2e-3) <= 1e-6
+
+
+@pytest.mark.parametrize("normalization", ["published", "mean"])
+def test_both_ways_to_blend_styles_have_the_same_gradient(networks, normalization):
+    """Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + Σ b_i ‖A_i‖² - ‖Σ b_i A_i‖² for shares that add up to 1."""
+    styles, shares = [image(41, 38, 2), image(30, 45, 4)], (0.7, 0.3)
+    x, y = image(37, 53, 3), image(37, 53, 6)
+    one, each = (objective(networks["wavelet"], normalization, style=styles, style_blend=shares, blend_by=way)
+                 for way in ("grams", "losses"))
+    np.testing.assert_allclose(each.value_and_grad(x)[1], one.value_and_grad(x)[1], rtol=1e-9, atol=1e-15)
+    constant = each.value_and_grad(x)[0] - one.value_and_grad(x)[0]
+    assert constant > 0
+    assert each.value_and_grad(y)[0] - one.value_and_grad(y)[0] == pytest.approx(constant, rel=1e-6)
+
+
+def test_a_sum_of_losses_is_that_of_objectives_with_one_style_each(networks):
+    styles, x = [image(41, 38, 2), image(30, 45, 4)], image(37, 53, 3)
+    both = objective(networks["wavelet"], "relative", style=styles, style_blend=(3, 1), blend_by="losses",
+                     content_weight=0.0, tv_weight=0.0).evaluate(x)
+    alone = [objective(networks["wavelet"], "relative", style=style, content_weight=0.0, tv_weight=0.0).evaluate(x)
+             for style in styles]
+    assert both.value == pytest.approx(0.75 * alone[0].value + 0.25 * alone[1].value, rel=1e-12)
+    for name in ("style", "style scale1", "style scale3"):
+        expected = 0.75 * alone[0].terms[name] + 0.25 * alone[1].terms[name]
+        assert both.terms[name] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("blend_by", ["grams", "losses"])
+def test_the_same_style_twice_is_that_style(networks, blend_by):
+    style, x = image(41, 38, 2), image(37, 53, 3)
+    twice = objective(networks["vgg19"], "relative", style=[style, style], blend_by=blend_by).evaluate(x)
+    once = objective(networks["vgg19"], "relative", style=style).evaluate(x)
+    assert twice.terms == pytest.approx(once.terms, rel=1e-12)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"style_blend": (1,)}, "style_blend must be 2 shares of at least 0, not all 0, not [1]"),
+    ({"style_blend": (1, -1)}, "style_blend must be 2 shares of at least 0, not all 0, not [1, -1]"),
+    ({"style_blend": (0, 0)}, "style_blend must be 2 shares of at least 0, not all 0, not [0, 0]"),
+    ({"blend_by": "pixels"}, "blend_by must be one of grams, losses, not 'pixels'"),
+    ({"tv_normalization": "total"}, "tv_normalization must be one of published, relative, mean, not 'total'"),
+])
+def test_blends_that_cannot_be(networks, changes, message):
+    with pytest.raises(InputError) as error:
+        objective(networks["wavelet"], style=[image(41, 38, 2), image(30, 45, 4)], **changes)
+    assert str(error.value) == message
+
+
+def test_the_total_variation_can_have_a_normalization_of_its_own(networks):
+    x = image(37, 53, 3)
+    alone = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 1.0}
+    published = objective(networks["wavelet"], "published", **alone).evaluate(x).terms["tv"]
+    assert objective(networks["wavelet"], "mean", **alone, tv_normalization="published").evaluate(x).terms["tv"] == published
+    assert objective(networks["wavelet"], "mean", **alone).evaluate(x).terms["tv"] != published
+
+
+@pytest.mark.parametrize(("name", "step"), [("vgg19", 1e-4), ("wavelet", 2e-3)])
+def test_gradient_of_a_tile(networks, name, step):
+    f = objective(networks[name], "relative", wrap=16).value_and_grad
+    assert gradcheck.check_scalar(f, image(37, 53, 3), step=step) <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+@pytest.mark.parametrize("blend_by", ["grams", "losses"])
+def test_a_tile_moved_around_its_edges_is_the_same_tile(networks, name, blend_by):
+    """Moved by whole strides, of which no layer's features depend on more than 32 pixels around."""
+    content = image(48, 64, 1)
+    moved = [np.roll(picture, (16, 24), axis=(0, 1)) for picture in (content, image(48, 64, 3))]
+    styles = [image(41, 38, 2), image(30, 45, 4)]
+    settings = {"style": styles, "blend_by": blend_by, "tv_weight": 0.0}
+    one = objective(networks[name], "relative", content=content, wrap=32, **settings)
+    other = objective(networks[name], "relative", content=moved[0], wrap=32, **settings)
+    here, there = one.evaluate(image(48, 64, 3)), other.evaluate(moved[1])
+    assert here.terms == pytest.approx(there.terms, rel=1e-6)
+    expected = np.roll(here.gradient, (16, 24), axis=(0, 1))
+    assert np.abs(there.gradient - expected).max() <= 1e-6 * np.abs(expected).max()
+    flat = objective(networks[name], "relative", content=content, **settings).evaluate(image(48, 64, 3))
+    assert flat.value != pytest.approx(here.value, rel=1e-3)
+
+
+def test_the_total_variation_of_a_tile_reaches_over_its_edges(networks):
+    x = np.zeros((20, 30, 3))
+    x[:, 15:] = 10.0  # a step in the middle, and one from the last column to the first
+    tile = Objective(networks["wavelet"], tv_weight=1.0, wrap=8)
+    assert tile.evaluate(x).terms["tv"] == pytest.approx(2 * 100 * 3 * (20 + 1))
+    assert Objective(networks["wavelet"], tv_weight=1.0).evaluate(x).terms["tv"] == pytest.approx(100 * 3 * 20)

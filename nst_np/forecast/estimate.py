@@ -97,7 +97,7 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
 
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
     """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
-    pixels, peak = area(plan.canvas), _peak(plan, costs)
+    pixels, peak = area(plan.seen()), _peak(plan, costs)
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
@@ -111,16 +111,17 @@ def _seconds(plan: Plan, costs: Costs) -> float:
     evaluations = iterations + (LBFGS_EXTRA if plan.config.optimizer == "lbfgs" else 1)
     seconds = 0.0
     for factor in plan.factors:
-        pixels, style_pixels = area(plan.canvas) * factor**2, area(plan.style) * factor**2
+        pixels = area(plan.seen(factor))
         seconds += evaluations * costs.evaluation(pixels) + iterations * costs.step(pixels)
-        seconds += costs.look(pixels) + costs.look(style_pixels)
+        seconds += costs.look(pixels) + sum(costs.look(area(style) * factor**2) for style in plan.styles)
     return seconds
 
 
 def _peak(plan: Plan, costs: Costs) -> float:
-    """Bytes of memory; the look at the style image comes after the one at the content image, and before painting."""
-    pixels = area(plan.canvas)
-    return BESIDE_ARRAYS + max(costs.painting(pixels), costs.keeping(pixels) + costs.looking(area(plan.style)))
+    """Bytes of memory; the look at a style image comes after the one at the content image, and before painting."""
+    pixels = area(plan.seen())
+    looking = costs.looking(max(map(area, plan.styles), default=0))
+    return BESIDE_ARRAYS + max(costs.painting(pixels), costs.keeping(pixels) + looking)
 
 
 def _room(free: int) -> float:
@@ -134,17 +135,17 @@ def _fitting(plan: Plan, costs: Costs, room: float) -> dict[str, int]:
     def fits(other: Plan) -> bool:
         return _peak(other, costs) <= room
 
-    size = _largest(max(plan.picture), lambda size: fits(plan.resized(size)))
+    size = _largest(plan.side(plan.picture), lambda size: fits(plan.resized(size)))
     if size is not None:
         return {"size": size}
     bare = dataclasses.replace(plan, picture=(1, 1))
-    style_size = _largest(max(plan.style or (0,)), lambda size: fits(bare.restyled(size)))
+    style_size = _largest(max(map(plan.side, plan.styles), default=0), lambda size: fits(bare.restyled(size)))
     if style_size is None:
         return {}
     restyled = plan.restyled(style_size)
     if fits(restyled):
         return {"style_size": style_size}
-    size = _largest(max(plan.picture), lambda size: fits(restyled.resized(size)))
+    size = _largest(plan.side(plan.picture), lambda size: fits(restyled.resized(size)))
     return {} if size is None else {"size": size, "style_size": style_size}
 
 

@@ -26,23 +26,32 @@ class Plan:
     config : its settings.
     picture : height and width of the picture.
     content : whether a content image is looked at.
-    style : height and width of the style image that is looked at, or None.
+    styles : height and width of each style image that is looked at.
     """
 
     config: Config
     picture: Shape
     content: bool
-    style: Shape | None
+    styles: tuple[Shape, ...]
 
     @property
     def margin(self) -> int:
-        """What is painted beyond every edge, in pixels."""
-        return canvas.margin_of(self.picture, self.config.margin)
+        """What is painted beyond every edge, in pixels; nothing where the edges meet."""
+        return 0 if self.config.tileable else canvas.margin_of(self.picture, self.config.margin)
 
     @property
     def canvas(self) -> Shape:
         """The picture with its margin."""
         return self.picture[0] + 2 * self.margin, self.picture[1] + 2 * self.margin
+
+    def wrap(self, factor: float = 1) -> int:
+        """What of its neighbours is seen around a tile at one of the sizes, in pixels; 0 for any other picture."""
+        return canvas.wrap_of(scaled_shape(self.picture, factor), self.config.margin) if self.config.tileable else 0
+
+    def seen(self, factor: float = 1) -> Shape:
+        """What the network looks at, at one of the sizes."""
+        height, width = scaled_shape(self.canvas, factor)
+        return height + 2 * self.wrap(factor), width + 2 * self.wrap(factor)
 
     @property
     def factors(self) -> list[float]:
@@ -52,39 +61,41 @@ class Plan:
     @property
     def is_small(self) -> bool:
         """Whether an estimate would not pay."""
-        return max(area(self.canvas), area(self.style)) <= SMALL
+        return max(map(area, (self.seen(), *self.styles))) <= SMALL
+
+    def side(self, shape: Shape) -> int:
+        """What `size` is of a picture of some height and width."""
+        return max(shape) if self.config.fit == "longer" else min(shape)
 
     def resized(self, size: int) -> Plan:
-        """The same with another `size`. The style image goes with it if that is where it has its own from."""
-        longer, style = max(self.picture), self.style
-        follows = self.config.style_size is None and max(1, round(longer * self.config.style_scale))
-        if style is not None and max(style) == follows:
-            style = scaled_shape(style, size / longer)
-        return dataclasses.replace(self, picture=scaled_shape(self.picture, size / longer), style=style)
+        """The same with another `size`. A style image goes with it if that is where it has its own from."""
+        side = self.side(self.picture)
+        follows = self.config.style_size is None and max(1, round(side * self.config.style_scale))
+        styles = tuple(scaled_shape(style, size / side) if self.side(style) == follows else style
+                       for style in self.styles)
+        return dataclasses.replace(self, picture=scaled_shape(self.picture, size / side), styles=styles)
 
     def restyled(self, style_size: int) -> Plan:
-        """The same with another `style_size`, where there is a style image."""
-        if self.style is None:
+        """The same with another `style_size`, where there are style images."""
+        if not self.styles:
             return self
-        shape = scaled_shape(self.style, style_size / max(self.style))
-        return dataclasses.replace(self, config=replace(self.config, style_size=style_size), style=shape)
+        styles = tuple(scaled_shape(style, style_size / self.side(style)) for style in self.styles)
+        return dataclasses.replace(self, config=replace(self.config, style_size=style_size), styles=styles)
 
     def layers(self, network: FeatureNetwork, factor: float = 1) -> tuple[Layers, Layers]:
         """Content and style layers at one of the sizes, none for an image that is not looked at."""
-        seen = [self.canvas if self.content else None, self.style]
-        shapes = [scaled_shape(shape, factor) for shape in seen if shape is not None]
+        shapes = [self.seen(factor)] * self.content + [scaled_shape(style, factor) for style in self.styles]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         chosen = self.config.content_layers or defaults[0], self.config.style_layers or defaults[1]
-        return chosen[0] if self.content else {}, chosen[1] if self.style else {}
+        return chosen[0] if self.content else {}, chosen[1] if self.styles else {}
 
     def check_layers(self, network: FeatureNetwork) -> None:
         """Refuse what the run's first objective would refuse, in its order and its words."""
         first = self.factors[0]
         content, style = self.layers(network, first)
-        shape = scaled_shape(self.canvas, first)
+        shape = self.seen(first)
         looks = [(content, shape, "content image")]
-        if self.style is not None:
-            looks.append((style, scaled_shape(self.style, first), "style image"))
+        looks += [(style, scaled_shape(image, first), "style image") for image in self.styles]
         looks.append(({**content, **style}, shape, "content image" if content else "image"))
         for layers, seen, name in looks:
             network.check_taps(layers)
@@ -92,6 +103,6 @@ class Plan:
                 network.check_size(seen, layers, name)
 
 
-def area(shape: Shape | None) -> int:
-    """Height times width; 0 if there is nothing."""
-    return 0 if shape is None else shape[0] * shape[1]
+def area(shape: Shape) -> int:
+    """Height times width."""
+    return shape[0] * shape[1]

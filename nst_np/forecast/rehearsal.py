@@ -7,7 +7,7 @@ with the pixels, along straight lines. Nothing here knows one network, or one op
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,8 @@ from nst_np.forecast.plan import Layers, Plan
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
-Build = Callable[[Config, FeatureNetwork, Pixels | None, Pixels | None], Objective]
-"""Makes a run's objective from settings, network, content and style image."""
+Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Objective]
+"""Makes a run's objective from settings, network, content and style images."""
 
 # Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of full size, so
 # that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
@@ -90,7 +90,7 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
     config = replace(plan.config, content_layers=content or None, style_layers=style or None)
 
     def on(side: int) -> _Canvas:
-        return _Canvas(config, network, build, side, bool(content), bool(style))
+        return _Canvas(config, network, build, side, bool(content), len(plan.styles) if style else 0)
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         large_seconds, small_seconds = on(large).seconds(), on(small).seconds()
@@ -113,14 +113,14 @@ class _Canvas:
     """A canvas of noise, content and style images of noise if there are to be any, and the objective that they make."""
 
     def __init__(self, config: Config, network: FeatureNetwork, build: Build, side: int, content: bool,
-                 style: bool) -> None:
+                 styles: int) -> None:
         images = np.random.default_rng(0).uniform(0, 255, (3, side, side, 3)).astype(np.float32)
         self._config, self._network, self._build, self._image = config, network, build, images[0]
-        self._content, self._style = images[1] if content else None, images[2] if style else None
+        self._content, self._styles = images[1] if content else None, [images[2]] * styles
 
     def seconds(self) -> tuple[float, float, float]:
         """Of an evaluation, of a step of the optimiser, and of a look at one image."""
-        seen = max(1, sum(image is not None for image in (self._content, self._style)))
+        seen = max(1, (self._content is not None) + len(self._styles))
         start = time.perf_counter()
         objective = self._objective()
         look = (time.perf_counter() - start) / seen
@@ -140,7 +140,7 @@ class _Canvas:
             return evaluated + watch.peak() - kept, kept, built - kept
 
     def _objective(self) -> Objective:
-        return self._build(self._config, self._network, self._content, self._style)
+        return self._build(self._config, self._network, self._content, self._styles)
 
     def _evaluate(self, objective: Objective) -> None:
         self._network.backend.to_host(objective.evaluate(self._image).gradient)  # which also waits for a GPU

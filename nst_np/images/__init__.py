@@ -1,8 +1,10 @@
 """Image files: read as RGB pixels, resized, written with the run's settings inside. Only this package imports PIL."""
 
+from nst_np.images.animation import decode_jpeg, encode_gif
+from nst_np.images.encoding import encode_jpeg
 from nst_np.images.opening import MAX_PIXELS
 from nst_np.images.reading import Picture, load_image
-from nst_np.images.resizing import resize_image
+from nst_np.images.resizing import fit_image, fitted_shape, resize_image
 from nst_np.images.settings import read_settings
 from nst_np.images.writing import check_writable, image_format, save_image
 
@@ -10,6 +12,11 @@ __all__ = [
     "MAX_PIXELS",
     "Picture",
     "check_writable",
+    "decode_jpeg",
+    "encode_gif",
+    "encode_jpeg",
+    "fit_image",
+    "fitted_shape",
     "image_format",
     "load_image",
     "read_settings",

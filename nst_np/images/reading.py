@@ -11,7 +11,7 @@ from PIL import Image
 
 from nst_np.images.channels import alpha_channel, srgb_channels
 from nst_np.images.opening import opened
-from nst_np.images.resizing import composite_on_white, resize_channel, resize_image
+from nst_np.images.resizing import composite_on_white, fit_image
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -46,7 +46,8 @@ class Picture:
     alpha: FloatArray | None
 
 
-def load_image(path: str | os.PathLike[str], *, size: int | None = None, name: str = "image") -> Picture:
+def load_image(path: str | os.PathLike[str], *, size: int | None = None, fit: str = "longer",
+               name: str = "image") -> Picture:
     """Read an image file; of an animation, the first frame.
 
     The EXIF orientation is applied and an embedded ICC profile is converted to sRGB. Compositing comes before resizing,
@@ -56,8 +57,8 @@ def load_image(path: str | os.PathLike[str], *, size: int | None = None, name: s
     ----------
     path
         A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in.
-    size
-        Pixels of the longer side after resizing, down or up, with the aspect ratio kept; None leaves the size alone.
+    size, fit
+        What `fit_image` takes; None for the size leaves the picture as it is.
     name
         What the image is to the user, such as "content image"; errors start with it.
 
@@ -83,11 +84,7 @@ def load_image(path: str | os.PathLike[str], *, size: int | None = None, name: s
         pixels = composite_on_white(pixels, alpha)
     if size is None:
         return Picture(pixels, alpha)
-    height, width = _scaled_to(size, pixels.shape[0], pixels.shape[1])
-    return Picture(
-        resize_image(pixels, height, width),
-        None if alpha is None else resize_channel(alpha, height, width),
-    )
+    return Picture(fit_image(pixels, size, fit), None if alpha is None else fit_image(alpha, size, fit))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -98,10 +95,3 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
     method = _UPRIGHT.get(orientation)
     return image if method is None else image.transpose(method)
-
-
-def _scaled_to(size: int, height: int, width: int) -> tuple[int, int]:
-    """Return the height and width whose longer side is `size` and whose aspect ratio is nearest to the given one."""
-    longer, shorter = max(height, width), min(height, width)
-    scaled = max((2 * shorter * size + longer) // (2 * longer), 1)
-    return (size, scaled) if height > width else (scaled, size)

@@ -45,6 +45,38 @@ def resize_channel(channel: npt.NDArray[Any], height: int, width: int) -> FloatA
     return np.clip(resized, 0, 255)
 
 
+def fitted_shape(shape: tuple[int, ...], size: int, fit: str) -> tuple[int, int]:
+    """Height and width of a picture of `shape` when `size` is its longer side, its shorter side or a square's side.
+
+    The aspect ratio is the nearest to the given one, and no side is below 1.
+    """
+    if fit == "square":
+        return size, size
+    height, width = shape[:2]
+    measured = max(height, width) if fit == "longer" else min(height, width)
+    scaled_height, scaled_width = (max((2 * side * size + measured) // (2 * measured), 1) for side in (height, width))
+    return scaled_height, scaled_width
+
+
+def fit_image(pixels: npt.NDArray[Any], size: int, fit: str = "longer") -> FloatArray:
+    """Resize a picture, (H, W, 3) or (H, W), down or up, so that `size` is what `fit` says, in pixels.
+
+    ``"longer"`` and ``"shorter"`` measure that side and keep the aspect ratio; ``"square"`` cuts the largest square out
+    of the middle.
+
+    Raises
+    ------
+    ImageError
+        The size is not positive.
+    """
+    if fit == "square":
+        side = min(pixels.shape[:2])
+        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+        pixels = pixels[top : top + side, left : left + side]
+    resize = resize_image if pixels.ndim == 3 else resize_channel
+    return resize(pixels, *fitted_shape(pixels.shape, size, fit))
+
+
 def composite_on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> FloatArray:
     """Lay a picture, (H, W, 3) with straight alpha (H, W), both 0–255, over white; float32."""
     opacity: FloatArray = alpha[..., np.newaxis].astype(np.float32) / np.float32(255)

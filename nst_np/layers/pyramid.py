@@ -80,3 +80,31 @@ def reflect_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
         return _reflect_rows_adjoint(_swapped(xp, _reflect_rows_adjoint(_swapped(xp, dy), n)), n)
 
     return y, backward
+
+
+def _wrap_rows(xp: Any, x: Array, n: int) -> Array:
+    return xp.concatenate([x[-n:], x, x[:n]])
+
+
+def _wrap_rows_adjoint(dy: Array, n: int) -> Array:
+    dx = dy[n:-n].copy()
+    dx[-n:] += dy[:n]
+    dx[:n] += dy[-n:]
+    return dx
+
+
+@layer(_pad_example, linear=True)
+def wrap_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
+    """Continue the image by `n` pixels on every side with what stands at the opposite side, as if it were tiled.
+
+    A padded pixel is a copy, so its gradient is added to the pixel it copies. `x` must be at least `n` each way; with
+    ``n = 0`` nothing happens.
+    """
+    if n == 0:
+        return x, lambda dy: dy
+    y = _wrap_rows(xp, _wrap_rows(xp, x, n).swapaxes(0, 1), n).swapaxes(0, 1)
+
+    def backward(dy: Array) -> Array:
+        return _wrap_rows_adjoint(_wrap_rows_adjoint(dy.swapaxes(0, 1), n).swapaxes(0, 1), n)
+
+    return y, backward

@@ -1,0 +1,82 @@
+"""From what a run is given to the pixels that it works on: images at their sizes, and where the optimiser starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nst_np import images
+from nst_np.canvas import Pixels
+from nst_np.config import Config
+from nst_np.errors import InputError
+
+Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
+
+
+def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
+    """An image file or array as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
+    if isinstance(image, (str, os.PathLike)):
+        return images.load_image(image, size=size, fit=fit, name=name).pixels
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"{name} must be a NumPy array or the path of a file, not {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
+    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
+        raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        pixels = image.astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise InputError(f"{name} holds NaN or infinity")
+    return pixels if size is None else images.fit_image(pixels, size, fit)
+
+
+def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
+    """A style image, at `style_size` or the picture's size times `style_scale`; an array only where that is asked for."""
+    size = config.style_size
+    as_it_is = isinstance(style, np.ndarray) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
+    if size is None and not as_it_is:
+        side = config.size if content is None else _side(content, config.fit)
+        size = max(1, round(side * config.style_scale))
+    return as_pixels(style, "style image", size, config.fit)
+
+
+def _side(pixels: Pixels, fit: str) -> int:
+    """What `size` is of an image."""
+    return int(max(pixels.shape[:2]) if fit == "longer" else min(pixels.shape[:2]))
+
+
+def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixels]) -> tuple[int, int]:
+    """Height and width of the picture: the content image's, or the first style image's at `size`."""
+    if content is not None:
+        return content.shape[0], content.shape[1]
+    if not styles:
+        raise InputError("neither a content nor a style image is given")
+    return images.fitted_shape(styles[0].shape, config.size, config.fit)
+
+
+def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixels], shape: tuple[int, int]) -> Pixels:
+    """Where the optimiser starts, (H, W, 3) float32: as `config.init` says, or noise where there is no content.
+
+    Noise is white and uniform over 0–255, and depends on the seed and the shape only.
+    """
+    init = "noise" if content is None and config.init in ("content", "mix") else config.init
+    if init == "content" and content is not None:
+        return np.array(content)
+    if init in ("noise", "mix"):
+        noise: Pixels = np.random.default_rng(config.seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
+        if init == "noise" or content is None:
+            return noise
+        ratio = np.float32(config.noise_ratio)
+        mixture: Pixels = (1 - ratio) * content + ratio * noise
+        return mixture
+    if init == "style":
+        if not styles:
+            raise InputError("init is 'style', but there is no style image")
+        return images.resize_image(styles[0], *shape)
+    try:
+        return images.resize_image(images.load_image(init, name="initial image").pixels, *shape)
+    except InputError as error:
+        raise InputError(f"init must be 'content', 'noise', 'style', 'mix' or an image file; {error}") from error
