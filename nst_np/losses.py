@@ -258,54 +258,19 @@ class TotalVariation(Loss):
     """
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
-        """The sum of squared differences, and how many there are."""
-        down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
-        return _sum(backend, down**2) + _sum(backend, right**2), down.size + right.size
-
-    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
-        """E = s."""
-        return statistic[0], (1.0,)
-
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
-        """Each difference's gradient, scattered to its two pixels."""
-        down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
-        dF = backend.xp.zeros_like(F)
-        dF[1:] += down
-        dF[:-1] -= down
-        dF[:, 1:] += right
-        dF[:, :-1] -= right
-        return _added(dF * (2 * d_statistic[0]), add_to)
-
-
-@dataclass(frozen=True)
-class RelativeTotalVariation(TotalVariation):
-    """Total variation as the mean squared difference of neighbours, in units of the full range 255²."""
-
-    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
-        """E = s / (255² · count)."""
-        s, count = statistic
-        scale = 1 / (255.0**2 * max(count, 1))
-        return s * scale, (scale,)
-
-
-@dataclass(frozen=True)
-class MeanTotalVariation(Loss):
-    """Mean squared difference of vertical neighbours, plus that of horizontal ones (as in anishathalye/neural-style).
-
-    Each is a mean over its own number of differences, so that in a wide image one vertical difference weighs more than
-    a horizontal one. An image of a single row or column has neighbours one way only, and the other mean counts as 0.
-    """
-
-    def statistic(self, backend: Backend, F: Array) -> Statistic:
         """The sum of squared vertical differences and how many there are, and the same of horizontal ones."""
         down, right = F[1:] - F[:-1], F[:, 1:] - F[:, :-1]
         return _sum(backend, down**2), down.size, _sum(backend, right**2), right.size
 
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
-        """E = s_down / count_down + s_right / count_right, and its derivatives by both sums."""
+        """The weighted sum of both sums, and the two weights: its derivatives."""
         s_down, count_down, s_right, count_right = statistic
-        d_down, d_right = 1 / max(count_down, 1), 1 / max(count_right, 1)
+        d_down, d_right = self.weights(count_down, count_right)
         return s_down * d_down + s_right * d_right, (d_down, d_right)
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """Of the sum of vertical and of that of horizontal differences, given how many there are."""
+        return 1.0, 1.0
 
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """Each difference's gradient, scattered to its two pixels."""
@@ -317,6 +282,29 @@ class MeanTotalVariation(Loss):
         dF[:, 1:] += right
         dF[:, :-1] -= right
         return _added(dF, add_to)
+
+
+@dataclass(frozen=True)
+class RelativeTotalVariation(TotalVariation):
+    """Total variation as the mean squared difference of neighbours, in units of the full range 255²."""
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """One over 255² times the number of all differences."""
+        scale = 1 / (255.0**2 * max(down + right, 1))
+        return scale, scale
+
+
+@dataclass(frozen=True)
+class MeanTotalVariation(TotalVariation):
+    """Mean squared difference of vertical neighbours, plus that of horizontal ones (as in anishathalye/neural-style).
+
+    Each is a mean over its own number of differences, so that in a wide image one vertical difference weighs more than
+    a horizontal one. An image of a single row or column has neighbours one way only, and the other mean counts as 0.
+    """
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """One over each number of differences."""
+        return 1 / max(down, 1), 1 / max(right, 1)
 
 
 # --- registry ---------------------------------------------------------------------------------------------------------

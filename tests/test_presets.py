@@ -200,6 +200,9 @@ class Sampled(FeatureNetwork):
     def minimum_size(self, taps):
         return 16
 
+    def stride(self, layer):
+        return self.maps[layer][0]
+
     def default_layers(self, *shapes):
         return {}, {}
 
