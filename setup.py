@@ -5,6 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# What reports and --show draw with. No picture needs it.
+REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "plotly>=6"]
 ROOT = Path(__file__).resolve().parent
 README = ROOT / "README.md"
 
@@ -23,6 +25,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["nst_np", "nst_np.*"]),
+    package_data={"nst_np.report": ["templates/*"], "nst_np.experiments": ["sweeps/*.toml"]},
     python_requires=">=3.10",
     # The lower bounds are the oldest releases that the test-suite passes with, on Python 3.10.
     install_requires=[
@@ -34,6 +37,7 @@ setup(
         "psutil>=5.9",
         "requests>=2.30",
         "threadpoolctl>=3.1",
+        "tomli>=2; python_version < '3.11'",
         "tqdm>=4.64",
         "urllib3>=2",  # the first to notice a download that was cut off
     ],
@@ -41,9 +45,12 @@ setup(
         "gpu-cuda12": ["cupy-cuda12x>=13"],
         "gpu-cuda13": ["cupy-cuda13x>=13.6"],
         "torch-files": ["torch>=2.0"],
+        "report": REPORT,
         # PyTorch is what benchmarks compare with, matplotlib draws the result. No picture needs either.
         "bench": ["matplotlib>=3.8", "torch>=2.0"],
-        "test": ["pytest>=7.4", "hypothesis>=6.80", "safetensors>=0.4", "ruff>=0.17,<0.18", "mypy>=2.4,<3"],
+        # playwright drives the browser that is on the machine; where there is none, the pages' tests are skipped.
+        "test": [*REPORT, "pytest>=7.4", "hypothesis>=6.80", "safetensors>=0.4", "playwright>=1.45", "ruff>=0.17,<0.18",
+                 "mypy>=2.4,<3"],
     },
     entry_points={"console_scripts": ["nst-np = nst_np.cli:main"]},
 )

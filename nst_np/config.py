@@ -270,15 +270,18 @@ def parse_option(name: str, text: str) -> Any:
     if kind is tuple:
         return _parse_files(text)
     if kind is list:
-        return tuple(_parse_number(name, float, part) for part in text.replace(",", " ").split())
-    return _parse_number(name, kind, text)
-
-
-def _parse_number(name: str, kind: type, text: str) -> Any:
+        return _parse_shares(name, text)
     try:
         return kind(text)
     except ValueError:
         raise InputError(f"{name} must be {_a(kind)}, not {text!r}") from None
+
+
+def _parse_shares(name: str, text: str) -> Shares:
+    try:
+        return tuple(map(float, text.replace(",", " ").split()))
+    except ValueError:
+        raise InputError(f"{name} must be numbers, as in 0.7,0.3, not {text!r}") from None
 
 
 def _parse_layers(name: str, text: str) -> dict[str, float]:

@@ -23,7 +23,9 @@ from nst_np.config import Config, option_names, parse_config
 from nst_np.errors import ImageError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
+from nst_np.presets import PRESETS
 from nst_np.version import VERSION
+from nst_np.weights import random_weights, save_weights
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "stylize.py"
 QUICK = ["--network", "wavelet", "--size", "48", "--iterations", "3", "--coarse-to-fine", "1"]
@@ -80,7 +82,7 @@ def test_a_run(command, folder):
     assert pixels("out.png").shape == (32, 48, 3)
     with Path("losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["iteration"] for row in rows] == ["1", "2", "3"]
+    assert [row["iteration"] for row in rows] == ["0", "1", "2", "3"]
     assert float(rows[2]["total"]) < float(rows[0]["total"])
     assert lines[4].endswith(f"loss {min(float(row['total']) for row in rows):.4g}")
 
@@ -231,7 +233,7 @@ def test_the_command_line_wins_over_the_config_file(command, folder):
         "[network]\nnetwork = wavelet\n[optimizer]\niterations = 2\nbounds = yes\n[start]\ncoarse_to_fine = 1\n")
     assert command("--config", "run.ini", "photo.png", "painting.png", "--iterations", "3", "--no-bounds", "-q")[0] == 0
     settings = parse_config(read_settings("out.png"), "out.png")
-    assert (settings["iterations"], settings["bounds"], settings["style"]) == (3, False, "painting.png")
+    assert (settings["iterations"], settings["bounds"], settings["style"]) == (3, False, ("painting.png",))
 
 
 @pytest.mark.parametrize("text, message", [
@@ -341,6 +343,63 @@ def test_what_is_named_and_cannot_be_had_is_an_error(arguments, refused, offline
     assert files(folder) == before
 
 
+# --- several styles, textures and tiles -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [
+    ["photo.png", "painting.png", "photo.png"],
+    ["photo.png", "--style", "painting.png", "photo.png"],
+    ["--content", "photo.png", "painting.png", "photo.png"],
+    ["--style", "painting.png", "photo.png", "--content", "photo.png"],
+])
+def test_images_by_place_or_by_name(arguments, command, photo, painting):
+    assert command(*arguments, *RUN[2:], "--style-blend", "0.7,0.3", "-q")[0] == 0
+    result = nst_np.stylize("photo.png", ["painting.png", "photo.png"], style_blend=(0.7, 0.3), network="wavelet",
+                            size=48, iterations=3, coarse_to_fine=1)
+    np.testing.assert_array_equal(pixels("out.png"), result.image)
+    settings = parse_config(read_settings("out.png"), "text")
+    assert (settings["style"], settings["style_blend"]) == (("painting.png", "photo.png"), (0.7, 0.3))
+
+
+def test_a_tile_has_no_seam(command):
+    """The first column goes on where the last one ends, as much as any column does after another."""
+    def seam_over_inside(*options):
+        assert command("none", "photo.png", *RUN[2:], "--size", "64", "--iterations", "25", *options, "-q")[0] == 0
+        columns = pixels("out.png").astype(float)
+        return np.abs(columns[:, 0] - columns[:, -1]).mean() / np.abs(np.diff(columns, axis=1)).mean()
+
+    assert seam_over_inside("--tileable") < 1.5
+    assert seam_over_inside() > 3
+
+
+def test_the_middle_square(command):
+    assert command(*RUN, "--fit", "square", "--size", "32", "-q")[0] == 0
+    assert pixels("out.png").shape == (32, 32, 3)
+    assert command(*RUN, "--fit", "shorter", "--size", "32", "-q")[0] == 0
+    assert pixels("out.png").shape == (32, 48, 3)
+
+
+# --- presets ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_is_where_settings_begin(command, folder):
+    Path("run.ini").write_text("[objective]\ncontent_weight = 0.5\nstyle_weight = 7\n", encoding="utf-8")
+    short = ["--size", "32", "--iterations", "1", "--weights", "random:0", "-q"]
+    assert command(*RUN[:4], "--preset", "johnson", "--config", "run.ini", "--style-weight", "9", *short)[0] == 0
+    settings = parse_config(read_settings("out.png"), "text")
+    names = ("content_weight", "style_weight", "normalization", "pooling", "size")
+    assert [settings[name] for name in names] == [0.5, 9.0, "mean", "max", 32]
+    assert settings["style_layers"] == PRESETS["johnson"].settings["style_layers"]
+
+
+def test_a_preset_and_weights_of_another_network(refused, folder):
+    save_weights("vgg19.h5", random_weights("vgg19", 0))
+    line = refused(*RUN[:4], "--preset", "gnr652", "--weights", "vgg19.h5", "--size", "32")
+    assert "vgg19" in line
+    assert "vgg16" in line
+    assert not Path("out.png").exists()
+
+
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +408,14 @@ def test_what_is_named_and_cannot_be_had_is_an_error(arguments, refused, offline
     (["photo.png"], "no style image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)"),
     (["photo.png", "painting.png"], "no output image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)"),
     (["", *RUN[1:]], "no content image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)"),
-    ([*RUN, "third.png"], "unrecognized arguments: third.png"),
+    ([*RUN, "third.png"], "style image 'third.png': cannot be opened (No such file or directory)"),
+    ([*RUN[:2], "--style", "photo.png", *RUN[2:]], "style is given twice, as 'painting.png' and by --style"),
+    ([*RUN, "--style-blend", "1,2,3"], "style_blend has 3 shares for 1 style image"),
+    ([*RUN, "--style-blend", "0"], "style_blend must hold shares of at least 0, not all 0, not 0.0"),
+    ([*RUN, "--style-blend", "half"], "argument --style-blend: style_blend must be numbers, as in 0.7,0.3, not 'half'"),
+    ([*RUN, "--fit", "wide"], "fit must be one of longer, shorter, square, not 'wide'"),
+    ([*RUN, "--preset", "monet"], "preset must be one of gnr652, waykar, "),
+    ([*RUN, "--network", "vgg16", "--content-layers", "conv3_4"], "vgg16 has no layer 'conv3_4'; valid: conv1_1, "),
     ([*RUN, "--iteration", "3"], "unrecognized arguments: --iteration 3"),
     ([*RUN, "--size"], "argument --size: expected one argument"),
     ([*RUN, "--size", "big"], "argument --size: size must be a whole number, not 'big'"),
@@ -492,7 +558,7 @@ def test_nan_saves_the_last_good_image(refused, monkeypatch):
     line = refused(*RUN, "--iterations", "50", "-q", "--history", "h.csv", code=1)
     assert line == "the gradient is inf at evaluation 6; the run cannot go on; the last good image is in 'out.png'"
     settings = read_settings("out.png")
-    done = len(Path("h.csv").read_text().splitlines()) - 1
+    done = len(Path("h.csv").read_text().splitlines()) - 2  # the header, and the initial image
     assert f"\niterations = {done}\n" in settings
     assert "# result: the gradient is inf at evaluation 6" in settings
 
@@ -576,7 +642,7 @@ def test_ctrl_c_saves_the_picture(sizes, folder):
     last = err.splitlines()[-1]
     done = int(re.fullmatch(rf"out.png: 192×128, interrupted after iteration (\d+) of {total}; .*", last)[1])
     assert total // 10 <= done < total
-    assert len(Path("h.csv").read_text().splitlines()) == done + 1
+    assert len(Path("h.csv").read_text().splitlines()) == done + 2  # the header, and the initial image
     assert files(folder) == ["h.csv", "out.png", "painting.png", "photo.png"]
     assert pixels("out.png").shape == (128, 192, 3)
 
@@ -599,7 +665,8 @@ def test_a_second_ctrl_c_while_saving_does_not_lose_the_picture(command, monkeyp
         save(*arguments, **options)
 
     def interrupted(step):
-        raise KeyboardInterrupt
+        if step.iteration == 1:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(images, "save_image", impatient)
     monkeypatch.setattr(callbacks.Progress, "__call__", lambda self, step: interrupted(step))

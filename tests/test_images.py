@@ -15,6 +15,8 @@ from nst_np.errors import ImageError
 from nst_np.images import (
     MAX_PIXELS,
     check_writable,
+    fit_image,
+    fitted_shape,
     image_format,
     load_image,
     opening,
@@ -519,6 +521,27 @@ def test_size_is_the_longer_side(tmp_path, shape, size, expected):
     picture = load_image(path, size=size)
     assert picture.pixels.shape == (*expected, 3)
     np.testing.assert_array_equal(picture.pixels, resize_image(random_pixels(*shape), *expected))
+
+
+@pytest.mark.parametrize(("shape", "fit", "expected"), [
+    ((40, 60), "longer", (20, 30)), ((60, 40), "longer", (30, 20)), ((40, 60), "shorter", (30, 45)),
+    ((60, 40), "shorter", (45, 30)), ((40, 60), "square", (30, 30)), ((60, 41), "square", (30, 30)),
+    ((1, 9), "longer", (3, 30)),
+])
+def test_what_size_is(shape, fit, expected):
+    pixels = random_pixels(*shape)
+    assert fitted_shape(shape, 30, fit) == expected
+    fitted = fit_image(pixels, 30, fit)
+    assert fitted.shape == (*expected, 3)
+    np.testing.assert_array_equal(fit_image(pixels[..., 0], 30, fit), fitted[..., 0])
+
+
+def test_a_square_is_cut_out_of_the_middle(tmp_path):
+    pixels = random_pixels(4, 9)
+    np.testing.assert_array_equal(fit_image(pixels, 4, "square"), pixels[:, 2:6])
+    rgba = np.concatenate([pixels, pixels[..., :1]], axis=-1)
+    picture = load_image(saved(tmp_path, Image.fromarray(rgba)), size=4, fit="square")
+    np.testing.assert_array_equal(picture.alpha, pixels[:, 2:6, 0])
 
 
 @pytest.mark.parametrize("size", [0, -5])

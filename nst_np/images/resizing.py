@@ -50,7 +50,7 @@ def fitted_shape(shape: tuple[int, ...], size: int, fit: str) -> tuple[int, int]
 
     The aspect ratio is the nearest to the given one, and no side is below 1.
     """
-    if fit == "square":
+    if fit == "square" or size < 1:
         return size, size
     height, width = shape[:2]
     measured = max(height, width) if fit == "longer" else min(height, width)

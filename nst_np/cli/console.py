@@ -1,0 +1,101 @@
+"""Streams for people, and exit codes: every error of a command becomes one line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from nst_np.errors import InputError, NSTError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class Console:
+    """A stream for people. When nobody listens any more, what comes is dropped: a run is worth more than its progress.
+
+    Everything that it does not define itself is the stream's own, so that tqdm finds what it looks for.
+    """
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream  # None: the process was started with standard error closed
+
+    def write(self, text: str) -> int:
+        """Write, if somebody listens."""
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError):
+                self._abandon()
+        return len(text)
+
+    def flush(self) -> None:
+        """Let what was written be seen."""
+        if self._stream is not None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._abandon()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream is not None and self._stream.isatty()
+
+    def _abandon(self) -> None:
+        assert self._stream is not None
+        _discard(self._stream)
+        self._stream = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send what a stream still holds to nowhere, or the interpreter would complain of it at exit."""
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def write_out(text: str, encoding: str | None = None) -> None:
+    """Write to standard output, in characters that it has."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+    print(text, end="", flush=True)
+
+
+def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, command: Callable[[argparse.Namespace], int]) -> int:
+    """Parse, run, and turn every error into one line and an exit code."""
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            return command(parser.parse_args(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit:  # --help and --version
+        return DONE
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        return FAILED
+    except InputError as error:
+        return fail(parser.prog, str(error), BAD_INPUT)
+    except MemoryError as error:
+        return fail(parser.prog, f"out of memory ({error}); a smaller --size needs less", FAILED)
+    except (NSTError, OSError) as error:
+        return fail(parser.prog, str(error), FAILED)
+    except KeyboardInterrupt:
+        return fail(parser.prog, "interrupted before there was a picture to save", INTERRUPTED)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return fail(parser.prog, f"{type(error).__name__}: {error} (python -X dev shows where)", FAILED)
+
+
+def fail(program: str, message: str, code: int) -> int:
+    """Say in one line what went wrong, and return the exit code."""
+    Console(sys.stderr).write(f"{program}: {' '.join(message.split())}\n")
+    return code

@@ -1,0 +1,142 @@
+"""`scripts/experiment.py`: a sweep over settings, run by run, with a contact sheet and a table at the end."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from nst_np.cli.console import DONE, FAILED, INTERRUPTED, Console, fail, guarded, write_out
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings
+from nst_np.config import format_option, option_names, read_config
+from nst_np.errors import InputError
+from nst_np.experiments import Grid, Sweep, expand, load_sweep, sweep_names
+
+_OF_THE_FOLDER = ("content", "style", "output", "history", "report")  # options that mean something else for many runs
+
+
+def experiment_main(arguments: Sequence[str] | None = None) -> int:
+    """`scripts/experiment.py`: all runs of a sweep. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    return guarded(parser, arguments, lambda options: _experiment(options, shlex.join([parser.prog, *arguments])))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="experiment.py", allow_abbrev=False, formatter_class=HelpFormatter,
+        usage="%(prog)s NAME|FILE.toml CONTENT STYLE [STYLE ...] -o FOLDER [options]",
+        description="Do all runs of a sweep over settings that are not done yet, then lay out their pictures on a "
+                    "contact sheet (sheet.png) with a table of losses and times (table.csv, table.md). Stopped and "
+                    "started again, it goes on where it was.",
+        epilog="Exit codes: 0 done, 2 bad input, 130 interrupted (runs that are done are kept), 1 anything else, such "
+               "as a run that failed.",
+    )
+    parser.add_argument("sweep", nargs="?", metavar="NAME", help="a sweep of --list, or a TOML file that describes one")
+    parser.add_argument("images", nargs="*", metavar="CONTENT STYLE",
+                        help="the images, as far as the sweep needs them: the first is the content, unless --content "
+                             "is given; for each of several styles, the whole sweep is done")
+    parser.add_argument("--content", nargs="+", metavar="FILE", help="one or several content images")
+    parser.add_argument("--style", nargs="+", metavar="FILE", help="one or several style images")
+    parser.add_argument("--list", action="store_true", help="print the sweeps that come with nst_np, and exit")
+    parser.add_argument("--dry-run", action="store_true", help="print the runs and in what they differ, and exit")
+    add_folder_options(parser)
+    add_settings(parser, skip=_OF_THE_FOLDER)
+    return parser
+
+
+def add_folder_options(parser: Parser) -> None:
+    """Options of every command that does many runs."""
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="where the runs and what they show are kept")
+    parser.add_argument("--report", metavar="FOLDER",
+                        help="write a report to this folder: a page on all runs, and one on each")
+    parser.add_argument("--jobs", type=_count, default=1, metavar="N",
+                        help="runs at a time, which share the CPU threads (--threads, or all cores) (default: 1)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"jobs must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _experiment(options: argparse.Namespace, command: str) -> int:
+    if options.list:
+        width = max(map(len, sweep_names()))
+        write_out("".join(f"{name:{width}}  {load_sweep(name).title}\n" for name in sweep_names()))
+        return DONE
+    if options.sweep is None:
+        raise InputError("no sweep is given; usage: experiment.py NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)")
+    sweep = load_sweep(options.sweep)
+    contents, styles = place_images(options, sweep)
+    grid = make_grid(options, sweep, contents, styles)
+    if options.dry_run:
+        _print_runs(grid)
+        return DONE
+    return do_runs(options, grid, "experiment.py", command)
+
+
+def place_images(options: argparse.Namespace, sweep: Sweep) -> tuple[list[str], list[str]]:
+    """Content and style images, from options and from what came without one."""
+    contents, styles, rest = list(options.content or ()), list(options.style or ()), list(options.images)
+    if rest and not contents and sweep.wants_content:
+        contents = rest if styles or not sweep.wants_style else [rest[0]]
+        rest = rest[len(contents) :]
+    if rest and styles:
+        raise InputError(f"style is given twice, as {rest[0]!r} and by --style")
+    return contents, styles or rest
+
+
+def make_grid(options: argparse.Namespace, sweep: Sweep, contents: Sequence[str], styles: Sequence[str]) -> Grid:
+    """The runs of a sweep with all that the command line says."""
+    if options.preset is not None:
+        sweep = replace(sweep, preset=options.preset)
+    return expand(sweep, contents, styles, given_settings(options, sweep))
+
+
+def given_settings(options: argparse.Namespace, sweep: Sweep) -> dict[str, Any]:
+    """The settings of the config file and the command line.
+
+    A config file has often all settings there are: of those that the sweep varies, and of files, it is not asked.
+    """
+    from_file = {} if options.config is None else read_config(options.config)
+    known = {name: value for name, value in from_file.items() if name not in (*_OF_THE_FOLDER, *sweep.varied)}
+    named = {name: value for name, value in vars(options).items() if name in option_names()}
+    return {**known, **{name: value for name, value in named.items() if name not in _OF_THE_FOLDER}}
+
+
+def do_runs(options: argparse.Namespace, grid: Grid, program: str, command: str) -> int:
+    """Do what is not done yet, and say how it went."""
+    from nst_np.experiments.running import run_grid
+
+    if options.output is None:
+        raise InputError("no folder is given; expected -o FOLDER")
+    console = Console(sys.stderr)
+    summary = run_grid(grid, options.output, jobs=options.jobs, report_folder=options.report, command=command,
+                       stream=None if options.quiet else console)
+    if summary.interrupted:
+        return fail(program, f"interrupted; {summary.done} of {summary.total} runs are done, and the same command goes "
+                             "on with the rest", INTERRUPTED)
+    if not options.quiet:
+        console.write(f"{options.output}: sheet.png shows all pictures, table.csv and table.md losses and times\n")
+    if summary.failed:
+        label, error = next(iter(summary.failed.items()))
+        first = "" if len(summary.failed) == 1 else ", the first of them"
+        return fail(program, f"{len(summary.failed)} of {summary.total} runs failed{first}: {label}: {error}; the same "
+                             "command tries again", FAILED)
+    return DONE
+
+
+def _print_runs(grid: Grid) -> None:
+    """`--dry-run`: a line for each run, with the settings in which they differ."""
+    from nst_np.experiments.tables import varying
+
+    names = varying([run.config for run in grid.runs])
+    width = max(len(run.name) for run in grid.runs)
+    for run in grid.runs:
+        settings = (f"{name} = {format_option(getattr(run.config, name))}" for name in names)
+        line = f"{run.name:{width}}  {'; '.join(settings)}"
+        write_out(f"{line.rstrip()}\n")

@@ -1,0 +1,106 @@
+"""Command lines, made from the fields of `Config`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NoReturn
+
+from nst_np.cli.console import write_out
+from nst_np.config import Config, format_option, option_type, parse_option, read_config, replace
+from nst_np.errors import InputError
+from nst_np.presets import PRESETS, with_preset
+from nst_np.version import VERSION
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are those of nst_np, and whose images may stand before and after options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what every bad input raises."""
+        raise InputError(message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        write_out(message)  # help and version
+
+    def parse_args(self, arguments: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        """The parsed arguments; after ``--``, all are files, whatever they begin with."""
+        if "--" in arguments:
+            end = arguments.index("--")
+            files = [f".{os.sep}{file}" if file.startswith("-") else file for file in arguments[end + 1 :]]
+            arguments = [*arguments[:end], *files]
+        return self.parse_intermixed_args(arguments)
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help as wide as the terminal, up to what can be read."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=min(120, max(60, _terminal_width())))
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns - 2
+
+
+def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> None:
+    """An option for every field of `Config` but those in `skip`, a group for each section, and what goes with them."""
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(Config):
+        if field.name in skip:
+            continue
+        section = field.metadata["section"]
+        if section not in groups:
+            groups[section] = parser.add_argument_group(f"{section}  (section [{section}] of a config file)")
+        _add_option(groups[section], field)
+    other = parser.add_argument_group("other")
+    other.add_argument("--preset", metavar="NAME",
+                       help=f"begin with the settings of a known system (docs/experiments.md): {', '.join(PRESETS)}")
+    other.add_argument("--config", metavar="FILE",
+                       help="read settings from this INI file; it wins over the preset, the command line over both")
+    other.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    other.add_argument("--version", action="version", version=f"nst_np {VERSION}")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the options of `add_settings` give: by the preset, the config file and the command line."""
+    names = {field.name for field in dataclasses.fields(Config)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if options.config is not None:
+        given = {**read_config(options.config), **given}
+    return given if options.preset is None else with_preset(options.preset, given)
+
+
+def config_of(settings: Mapping[str, Any]) -> Config:
+    """The defaults with these settings."""
+    return replace(Config(), **settings)
+
+
+def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:
+    """One option from a field of `Config`."""
+    rules, name, kind = field.metadata, field.name, option_type(field.name)
+    text = rules["help"].replace("%", "%%")
+    if field.default is not None:
+        text += f" (default: {format_option(field.default)})"
+    flags = ["-o", "--output"] if name == "output" else [f"--{name.replace('_', '-')}"]
+    if kind is bool:
+        group.add_argument(*flags, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        return
+    if rules["choices"]:
+        text = f"{', '.join(rules['choices'])}: {text}"
+    several = {"nargs": "+"} if kind is tuple else {"type": _converter(name)}
+    group.add_argument(*flags, default=argparse.SUPPRESS, help=text, metavar=rules["metavar"] or "NAME", **several)
+
+
+def _converter(name: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return parse_option(name, text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert

@@ -1,0 +1,58 @@
+"""`scripts/reconstruct.py`: what each layer of a network keeps of an image's content, or of its style."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from nst_np.cli.console import guarded
+from nst_np.cli.experiment import add_folder_options, do_runs, given_settings, make_grid
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings
+from nst_np.errors import InputError
+from nst_np.experiments import Sweep
+
+_WITHOUT = ("content", "style", "style_blend", "blend_by", "output", "history", "report", "content_layers",
+            "style_layers", "content_weight", "style_weight")  # fmt: skip
+
+
+def reconstruct_main(arguments: Sequence[str] | None = None) -> int:
+    """`scripts/reconstruct.py`: pictures from noise. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    return guarded(parser, arguments, lambda options: _reconstruct(options, shlex.join([parser.prog, *arguments])))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="reconstruct.py", allow_abbrev=False, formatter_class=HelpFormatter,
+        usage="%(prog)s IMAGE --what content|style -o FOLDER [options]",
+        description="Make an image again, from noise, from what a network's layers keep of it: its content from one "
+                    "layer at a time, or its style from more and more layers. The pictures are laid out on a contact "
+                    "sheet (sheet.png) with a table (table.csv, table.md). Stopped and started again, it goes on where "
+                    "it was.",
+        epilog="Without --preset: 256 pixels, from noise, 200 iterations at one size. Exit codes: 0 done, 2 bad input, "
+               "130 interrupted (pictures that are done are kept), 1 anything else, such as a run that failed.",
+    )
+    parser.add_argument("image", nargs="?", metavar="IMAGE", help="the image to reconstruct")
+    parser.add_argument("--what", metavar="content|style", help="its features, or their Gram matrices")
+    parser.add_argument("--layers", default="", metavar="NAME,…",
+                        help="layers (default: conv1_1 … conv5_1, or all scales of the wavelets that suit the image)")
+    parser.add_argument("--each", action="store_true", help="style, too, from one layer at a time")
+    add_folder_options(parser)
+    add_settings(parser, skip=_WITHOUT)
+    return parser
+
+
+def _reconstruct(options: argparse.Namespace, command: str) -> int:
+    from nst_np.experiments.reconstruction import reconstruction
+
+    if options.image is None or options.what is None:
+        raise InputError("no image or no --what is given; usage: reconstruct.py IMAGE --what content|style -o FOLDER")
+    sweep = reconstruction(
+        options.image, options.what, options.layers.replace(",", " ").split(), each=options.each,
+        preset=options.preset, given=given_settings(options, Sweep("", "")), progress=not options.quiet,
+    )
+    images = ([options.image] if wanted else [] for wanted in (sweep.wants_content, sweep.wants_style))
+    return do_runs(options, make_grid(options, sweep, *images), "reconstruct.py", command)

@@ -1,0 +1,129 @@
+"""`nst-np`, which is `scripts/stylize.py`: paint a photograph in the style of a painting."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, config_of, settings_of
+from nst_np.config import Config, parse_option
+from nst_np.errors import InputError
+
+if TYPE_CHECKING:
+    from nst_np.transfer import StylizeResult
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`nst-np`: stylise a photograph. Returns the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    return guarded(parser, arguments, lambda options: _stylize(options, shlex.join([parser.prog, *arguments])))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="nst-np", allow_abbrev=False, formatter_class=HelpFormatter,
+        usage="%(prog)s CONTENT STYLE [STYLE ...] -o OUT [options]",
+        description="Paint a photograph (CONTENT) in the style of a painting (STYLE), or of several.",
+        epilog="Exit codes: 0 done, 2 bad input, 130 interrupted (the picture so far is saved), 1 anything else.",
+    )
+    parser.add_argument("images", nargs="*", metavar="CONTENT STYLE",
+                        help="the same as --content and --style; all are styles where --content is given")
+    add_settings(parser)
+    parser.add_argument("--show", action="store_true",
+                        help="open a window with the picture, a slider over its frames and the losses, live")
+    parser.add_argument("--estimate", action="store_true",
+                        help="print what the run would take, in time and memory on this machine, and exit")
+    parser.add_argument("--show-settings", metavar="PICTURE",
+                        help="print the settings stored in a picture, as a config file that makes it again, and exit")
+    return parser
+
+
+def _stylize(options: argparse.Namespace, command: str) -> int:
+    if options.show_settings is not None:
+        from nst_np.images import read_settings
+
+        write_out(read_settings(options.show_settings), encoding="utf-8")  # a config file is, whatever the terminal is
+        return DONE
+    place_images(options)
+    config = config_of(settings_of(options))
+    _check_given(config, "content", "style")
+    if options.estimate:
+        return _estimate(config, options.quiet)
+    _check_given(config, "output")
+    return _run(config, command, options)
+
+
+def place_images(options: argparse.Namespace) -> None:
+    """Give the images that came without an option their places: CONTENT first, then STYLEs."""
+    rest = list(options.images)
+    if rest and "content" not in options:
+        options.content = parse_option("content", rest.pop(0))
+    if rest and "style" in options:
+        raise InputError(f"style is given twice, as {rest[0]!r} and by --style")
+    if rest:
+        options.style = tuple(rest)
+
+
+def _check_given(config: Config, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) is None:
+            raise InputError(f"no {name} image is given; usage: nst-np CONTENT STYLE -o OUT (see --help)")
+
+
+def _say(console: Console, quiet: bool) -> Callable[[str], Any]:
+    """Where lines for people go."""
+    return (lambda line: None) if quiet else (lambda line: console.write(f"{line}\n"))
+
+
+def _estimate(config: Config, quiet: bool) -> int:
+    """`--estimate`: paint nothing, write nothing, but refuse what a run would refuse."""
+    from nst_np.load import check_layers
+    from nst_np.paint import load_images
+    from nst_np.transfer import rehearse
+
+    check_layers(config)
+    content, styles = load_images(config)
+    pixels = None if content is None else content.pixels
+    expected = rehearse(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet)
+    expected.check()
+    write_out("".join(f"{name:10} {text}\n" for name, text in expected.rows().items()))
+    return DONE
+
+
+def _run(config: Config, command: str, options: argparse.Namespace) -> int:
+    from nst_np.callbacks import Progress
+    from nst_np.paint import paint
+
+    console = Console(sys.stderr)
+    say = _say(console, options.quiet)
+    progress = Progress(console)
+    window = _window(say) if options.show else None
+    watchers = [watcher for watcher in (None if options.quiet else progress, window) if watcher is not None]
+    try:
+        result = paint(config, command=command, watchers=watchers, say=say, progress=not options.quiet,
+                       reads={"config": options.config})
+    finally:
+        progress.close()
+    _say_result(say, config, result)
+    if window is not None:
+        window.hold()
+    return INTERRUPTED if result.status == "interrupted" else DONE
+
+
+def _window(say: Callable[[str], Any]) -> Any:
+    from nst_np.report.window import open_window
+
+    return open_window(say)
+
+
+def _say_result(say: Callable[[str], Any], config: Config, result: StylizeResult) -> None:
+    height, width = result.image.shape[:2]
+    say(f"{config.output}: {width}×{height}, {result.message}; {result.seconds:.1f} s, "
+        f"loss {result.losses['total']:.4g}")
+    if config.report is not None:
+        say(f"{config.report}/report.html: the report")

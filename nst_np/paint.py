@@ -1,0 +1,174 @@
+"""A whole run of a command: from image files and settings to a picture, its history and its report on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from nst_np import callbacks, images, report, transfer
+from nst_np.canvas import Pixels
+from nst_np.config import NO_IMAGE, Config, format_config, replace
+from nst_np.errors import InputError, NSTError, NumericalError
+from nst_np.images import Picture
+from nst_np.inputs import load_style
+from nst_np.load import Say, check_layers
+from nst_np.transfer import Callback, Step, StylizeResult
+from nst_np.version import VERSION
+
+MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000
+
+
+def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = lambda line: None,
+          progress: bool = False, reads: Mapping[str, str | None] | None = None) -> StylizeResult:
+    """Read the images that `config` names, make the picture, and write all that `config` wants written.
+
+    Parameters
+    ----------
+    config : settings with content, style and output.
+    command : the command line, for the picture's settings and the report.
+    watchers : each is called with every `nst_np.Step`.
+    say, progress : for `nst_np.load_network`.
+    reads : other files that the settings are from, by what they are called; they are not to be overwritten.
+
+    Raises
+    ------
+    InputError
+        Before anything is computed: a file cannot be read or written, or a setting cannot be used.
+    NumericalError
+        At NaN or infinity; the last good image has been saved then.
+    NSTError
+        If a file could not be written in the end.
+    """
+    check(config, reads or {})
+    content, styles = load_images(config)
+    frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
+    recorder = report.Recorder(config.save_every)
+    seen: list[Callback] = [*watchers, *([frames] if config.save_every else []), *([recorder] if config.report is not None else [])]
+
+    def callback(step: Step) -> None:
+        for watcher in seen:
+            watcher(step)
+
+    def save(result: StylizeResult) -> None:
+        _save(config, command, content, result)
+        if config.report is not None:
+            # As many iterations as were asked for: by these, the same command finds its report again after Ctrl-C.
+            settings = replace(result.settings, iterations=config.iterations)
+            report.write_report(config.report, _account(command, settings, content, styles, result, recorder.frames))
+
+    pixels = None if content is None else content.pixels
+    try:
+        result = transfer.run(config, pixels, styles, callback=callback, say=say, progress=progress)
+    except NumericalError as error:
+        if error.result is None:
+            raise
+        save(error.result)
+        raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
+    save(result)
+    if frames.error is not None:
+        raise NSTError(f"frames are missing, because of {frames.error}; the picture itself is in {config.output!r}")
+    return result
+
+
+def load_images(config: Config) -> tuple[Picture | None, list[Pixels]]:
+    """The content image, or None if none is wanted, and the style images, at their sizes."""
+    content = None
+    if config.content is not None and config.content != NO_IMAGE:
+        content = images.load_image(config.content, size=config.size, fit=config.fit, name="content image")
+    pixels = None if content is None else content.pixels
+    return content, [load_style(style, config, pixels) for style in config.styles]
+
+
+def check(config: Config, reads: Mapping[str, str | None]) -> None:
+    """Refuse before computing what would be refused after it, and what would overwrite a file that is being read.
+
+    Raises
+    ------
+    InputError
+    """
+    if config.output is None:
+        raise InputError("no output is given")
+    check_layers(config)
+    frames = callbacks.Frames(config.output, config.save_every, config.quality)
+    images.check_writable(config.output)
+    if config.save_every:
+        images.check_writable(frames.path(config.iterations * config.coarse_to_fine))
+    if config.history is not None:
+        callbacks.check_history(config.history)
+        if _same_file(config.history, config.output):
+            raise InputError(f"history and output are the same file, {config.output!r}")
+    if config.report is not None:
+        report.check_report(config.report, config)
+    named = [("content", config.content), ("init", config.init), ("weights", config.weights), *reads.items()]
+    named += [("style", style) for style in config.styles]
+    for name, source in named:
+        if source is None:
+            continue
+        for written in ("output", "history"):
+            target = getattr(config, written)
+            if target is not None and _same_file(target, source):
+                raise InputError(f"{written} {target!r} is the {name} file itself, which would be lost")
+        if config.save_every and frames.owns(source):
+            raise InputError(f"{name} {source!r} has the name of a frame of the output, and would be lost")
+
+
+def _same_file(one: str, other: str) -> bool:
+    """Whether two paths lead to the same file, which need not exist yet."""
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _save(config: Config, command: str, content: Picture | None, result: StylizeResult) -> None:
+    """The picture with its settings, and the history. It is no fault of the input if that goes wrong now."""
+    assert config.output is not None
+    try:
+        with _uninterrupted():
+            images.save_image(config.output, result.image, alpha=None if content is None else content.alpha,
+                              quality=config.quality, settings=settings_text(command, result))
+            if config.history is not None:
+                callbacks.write_history(config.history, result.history)
+    except InputError as error:
+        raise NSTError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C: who presses it once more while the picture is being saved does not mean to lose it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def settings_text(command: str, result: StylizeResult) -> str:
+    """What a picture carries: how it came about as comments, then the config file that makes it again."""
+    losses = (f"{name} {value:.6g}" for name, value in result.losses.items())
+    comments = [f"nst_np {VERSION}", f"command: {command}", f"network: {result.network}",
+                f"result: {result.message}; {result.seconds:.1f} s", f"final losses: {', '.join(losses)}"]
+    lines = [" ".join(comment.split())[:MAX_COMMENT] for comment in comments]
+    return "".join(f"# {line}\n" for line in lines) + format_config(result.settings)
+
+
+def _account(command: str, settings: Config, content: Picture | None, styles: Sequence[Pixels], result: StylizeResult,
+             frames: Sequence[report.Frame]) -> report.Account:
+    """What the report tells."""
+    names = [Path(style).name for style in settings.styles]
+    subject = "texture" if content is None else Path(str(settings.content)).name
+    return report.Account(
+        title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
+        command=command, settings=settings, network=result.network, checksum=result.checksum, status=result.status,
+        message=result.message, nit=result.nit, nfev=result.nfev, seconds=result.seconds, losses=result.losses,
+        history=result.history, frames=frames,
+        content=None if content is None else transfer.to_uint8(content.pixels),
+        styles=[transfer.to_uint8(style) for style in styles], image=result.image,
+    )

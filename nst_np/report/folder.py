@@ -1,0 +1,101 @@
+"""The folder of a report: whether it may be written to, and everything that is written to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nst_np import callbacks
+from nst_np.config import Config, format_config, format_option, option_names, read_config
+from nst_np.errors import InputError
+from nst_np.files import check_can_write
+from nst_np.images import save_image
+from nst_np.report.page import render_page
+from nst_np.report.recording import Account
+from nst_np.report.rendering import check_packages
+from nst_np.report.staging import TEMPORARY, reason, staged
+
+REPORT_FILE = "report.html"
+_SETTINGS_FILE = "settings.ini"
+_PICTURE_FILE = "picture.png"
+_HISTORY_FILE = "history.csv"
+
+#: Settings that say where things go and how fast, not what the picture is.
+_FREE = ("output", "report", "history", "threads")
+_CHOSEN_LATER = ("network", "auto")  # a report has the network that this turned out to be
+
+
+def check_report(folder: str | Path, config: Config) -> None:
+    """Make sure, before a long run, that `write_report` will be able to write to `folder` and overwrites nothing else.
+
+    Nothing is left behind, not even the folder: a run that is refused for another reason leaves no trace.
+
+    Parameters
+    ----------
+    folder : may be missing, empty, or a report on a run with the same settings.
+    config : the settings of the run that is to come.
+
+    Raises
+    ------
+    InputError
+        If the folder holds anything else, cannot be made or cannot be written to, or if a package that reports need is
+        not installed.
+    """
+    check_packages()
+    path = Path(folder)
+    try:
+        if path.exists() and not path.is_dir():
+            raise InputError(f"report {str(folder)!r} is a file; expected a folder")
+        if not path.exists() and not path.resolve().parent.is_dir():
+            raise InputError(f"report {str(folder)!r}: folder {str(path.resolve().parent)!r} does not exist")
+        if path.is_dir() and any(TEMPORARY.fullmatch(entry.name) is None for entry in path.iterdir()):
+            _check_same(path, config)
+        check_can_write(path / REPORT_FILE if path.is_dir() else path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise InputError(f"report {str(folder)!r} cannot be written: {reason(error)}") from error
+
+
+def _check_same(folder: Path, config: Config) -> None:
+    """Raise an `InputError` unless the folder holds a report on a run with the same settings."""
+    if not (folder / _SETTINGS_FILE).is_file():
+        raise InputError(f"report {str(folder)!r} is not empty and holds no report; expected a new or an empty folder")
+    there = Config(**read_config(folder / _SETTINGS_FILE))
+    for name in option_names():
+        old, new = getattr(there, name), getattr(config, name)
+        if name not in _FREE and old != new and (name, new) != _CHOSEN_LATER:
+            raise InputError(
+                f"report {str(folder)!r} is of a run with other settings: {name} is {format_option(old) or 'not set'}"
+                f" there and {format_option(new) or 'not set'} now; expected the same, or another folder"
+            )
+
+
+def write_report(folder: str | Path, account: Account) -> Path:
+    """Write the page of a run, its losses as plots and as a table, an animation, the settings and the picture.
+
+    All of it or nothing: what an earlier report left in the folder stands until everything else is there.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        If a package that reports need is not installed.
+    NSTError
+        If a file cannot be written.
+    """
+    check_packages()
+    from nst_np.report.animation import write_animation
+    from nst_np.report.curves import write_curves
+
+    with staged(folder) as stage:
+        settings = format_config(account.settings)
+        (stage / _SETTINGS_FILE).write_text(settings, encoding="utf-8")
+        save_image(stage / _PICTURE_FILE, account.image, quality=account.settings.quality, settings=settings)
+        callbacks.write_history(stage / _HISTORY_FILE, [dict(row) for row in account.history])
+        write_curves(stage / "losses.svg", stage / "losses.png", account.history)
+        write_animation(stage, account.frames)
+        page = render_page(account, files=sorted(file.name for file in stage.iterdir()))
+        (stage / REPORT_FILE).write_text(page, encoding="utf-8")
+    return Path(folder) / REPORT_FILE
