@@ -238,7 +238,7 @@ def test_page_says_what_the_run_was():
         "Evaluations of the objective 12",
         "Time per iteration 7.5 s",
         "Network vgg19, weights made up (seed 0); on cpu",
-        "SHA-256 of the weights " + "0123456789abcdef" * 4,
+        "Checksum of the weights " + "0123456789abcdef" * 4,
         "Every 2nd iteration is shown (at most 400 frames of at most 360 pixels a side).",
         "total 100 1 100.0 %",
         "content 70 0.5 35.0 %",
@@ -295,7 +295,7 @@ def test_result_is_compared_with_the_content_or_else_with_the_first_frame():
 def test_page_without_weights_file_without_iterations_without_history():
     account = make_account(checksum=None, nit=0, nfev=1, losses={}, history=[], status="interrupted")
     page = Page(report.render_page(account))
-    assert "SHA-256 of the weights no weights file" in page.words()
+    assert "Checksum of the weights there are none" in page.words()
     assert "interrupted 0 iterations in 1 min 15 s · 36 × 24 pixels · total loss –" in page.words()
     assert "Time per iteration" not in page.words()
     assert (page.data["iterations"], page.data["terms"], page.data["frames"][0]["total"]) == ([], [], "–")

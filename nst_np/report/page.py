@@ -141,7 +141,7 @@ def _facts(account: Account) -> list[tuple[str, str]]:
     return [
         *facts,
         ("Network", account.network),
-        ("SHA-256 of the weights", account.checksum or "no weights file"),
+        ("Checksum of the weights", account.checksum or "there are none"),
     ]
 
 

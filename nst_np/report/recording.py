@@ -86,7 +86,7 @@ class Account:
     command : the shell command line that made the picture.
     settings : those of the run, as `StylizeResult.settings`.
     network : one line on the network, its weights and its device.
-    checksum : SHA-256 of the weights' file in hexadecimal, or None if there is no file.
+    checksum : of the weights, as `StylizeResult.checksum`.
     status, message, nit, nfev, seconds : as in `StylizeResult`.
     losses : every term of the objective at `image`.
     history : a row an iteration, from iteration 0 on: iteration, seconds and every term.

@@ -1,0 +1,69 @@
+"""What a network keeps of an image: the image made again, from noise, from features or from Gram matrices alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nst_np.config import NO_IMAGE
+from nst_np.errors import InputError
+from nst_np.experiments.grid import expand
+from nst_np.experiments.running import settle
+from nst_np.experiments.sweep import Sweep, axis_of, shared
+from nst_np.images import load_image
+from nst_np.wavelet import scales_of
+
+WHAT = ("content", "style")
+VGG_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+
+#: Where no preset says otherwise: from noise, at one size, and with nothing left to a style that is not there.
+_SETTINGS: Mapping[str, Any] = {"size": 256, "init": "noise", "coarse_to_fine": 1, "center_content": False,
+                                "iterations": 200}
+
+
+def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: bool = False, preset: str | None = None,
+                   given: Mapping[str, Any] | None = None, progress: bool = False) -> Sweep:
+    """The sweep that reconstructs an image: a picture for each layer, or for growing sets of layers.
+
+    Parameters
+    ----------
+    image : its file.
+    what : ``"content"``, from one layer at a time; or ``"style"``, from the first, the first two, … of the layers.
+    layers : their names; by default one of each of VGG's blocks, or all of the wavelets' scales that suit the image.
+    each : reconstruct the style from one layer at a time, too.
+    preset, given : settings to begin with and settings that win.
+    progress : show the progress of a download of weights.
+
+    Raises
+    ------
+    InputError
+        If `what` is neither, or layers have to be chosen and the image cannot be read or the network not be had.
+    """
+    if what not in WHAT:
+        raise InputError(f"what must be one of {', '.join(WHAT)}, not {what!r}")
+    other = "style" if what == "content" else "content"
+    settings = {**(_SETTINGS if preset is None else {}), other: (NO_IMAGE,) if other == "style" else NO_IMAGE,
+                f"{what}_weight": 1.0}
+    plain = Sweep(f"{Path(image).name}: its {what}, reconstructed", "this reconstruction", preset, settings)
+    if not layers:
+        layers = _default_layers(plain, image, given or {}, progress)
+    sets = [[layer] for layer in layers] if each or what == "content" else _growing(layers)
+    return replace(plain, columns=axis_of({f"{what}_layers": [shared(names) for names in sets]}))
+
+
+def _growing(layers: Sequence[str]) -> list[list[str]]:
+    return [list(layers[: n + 1]) for n in range(len(layers))]
+
+
+def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress: bool) -> list[str]:
+    """One of each of VGG's blocks, or all of the wavelets' scales that suit the smallest size that is worked on."""
+    contents, styles = ([image] if wanted else [] for wanted in (sweep.wants_content, sweep.wants_style))
+    settings = settle(expand(sweep, contents, styles, given), progress=progress).runs[0].config
+    if settings.network != "wavelet":
+        return list(VGG_LAYERS)
+    name = "content image" if contents else "style image"
+    height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
+    halvings = settings.coarse_to_fine - 1
+    return [f"scale{s}" for s in range(1, scales_of(height >> halvings, width >> halvings) + 1)]

@@ -1,0 +1,550 @@
+"""Experiments as they are run, stopped and continued."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+import nst_np
+from nst_np.config import Config, read_config
+from nst_np.errors import ImageError, InputError, NSTError
+from nst_np.experiments import expand, parse_sweep, pool, worker
+from nst_np.experiments.display import Display
+from nst_np.experiments.folder import Folder, Result
+from nst_np.experiments.galleries import common_settings
+from nst_np.experiments.identity import difference
+from nst_np.experiments.running import run_grid, settle
+from nst_np.images import read_settings
+from nst_np.images.sheets import arrange
+
+ROOT = Path(__file__).resolve().parent.parent
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+
+QUICK = """
+network = "wavelet"
+size = 48
+iterations = 3
+coarse_to_fine = 1
+"""
+FOUR = f"""
+title = "Four of them"
+[settings]{QUICK}
+[rows]
+optimizer = ["lbfgs", "adam"]
+[columns]
+content_weight = [1e-3, 0.5]
+"""
+
+
+def grid_of(text, contents=("photo.png",), styles=("painting.png",), **given):
+    return expand(parse_sweep(text, "sweep 'x.toml'", "x"), contents, styles, given)
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def module_folder(tmp_path_factory, photo, painting):
+    path = tmp_path_factory.mktemp("experiments")
+    Image.fromarray(photo).save(path / "photo.png")
+    Image.fromarray(painting).save(path / "painting.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def four(module_folder):
+    """The folder of an experiment of four runs, two at a time, on four threads; its grid, and what was said."""
+    previous = Path.cwd()
+    os.chdir(module_folder)
+    try:
+        grid, said = grid_of(FOUR, threads=4), io.StringIO()
+        summary = run_grid(grid, "four", jobs=2, stream=said)
+    finally:
+        os.chdir(previous)
+    assert (summary.total, summary.done, summary.failed, summary.interrupted) == (4, 4, {}, False)
+    return module_folder / "four", grid, said.getvalue().splitlines()
+
+
+def files(folder):
+    """{path: (bytes, time of change)} of all files in a folder."""
+    return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def table(path):
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+NAMES = ["01-01-lbfgs-alpha-0-001", "01-02-lbfgs-alpha-0-5", "02-01-adam-alpha-0-001", "02-02-adam-alpha-0-5"]
+
+
+def test_every_run_has_its_folder(four):
+    folder, _, said = four
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == NAMES
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "runs", "sheet.png", "sweep.json", "table.csv", "table.md"]
+    for name in NAMES:
+        assert sorted(path.name for path in (folder / "runs" / name).iterdir()) == [
+            "history.csv", "picture.png", "result.json", "settings.ini"]
+    assert said[:2] == [
+        "network wavelet: built in, computed, no weights; on cpu", "Four of them: 4 runs, 0 done, 4 to do"]
+    ends = sorted(line.split("  ", 1)[1] for line in said if re.match(r"\d/4 ", line))
+    assert [re.sub(r"[\d.e-]+ s, loss [\d.e-]+", "T, loss L", end) for end in ends] == [
+        f"{optimizer} · α {weight}: all 3 iterations used; T, loss L"
+        for optimizer in ("adam", "lbfgs") for weight in ("0.001", "0.5")]
+
+
+def test_a_run_is_what_the_library_makes(four, photo, painting):
+    folder, _, _ = four
+    result = nst_np.stylize(photo, painting, network="wavelet", size=48, style_size=48, iterations=3, coarse_to_fine=1,
+                            content_weight=0.5, optimizer="adam", threads=2)
+    run = folder / "runs" / NAMES[3]
+    np.testing.assert_array_equal(pixels(run / "picture.png"), result.image)
+    told = json.loads((run / "result.json").read_text())
+    assert told["losses"] == result.losses
+    assert (told["status"], told["message"]) == ("budget", "all 3 iterations used")
+    assert (told["nit"], told["nfev"]) == (3, result.nfev)
+    assert told["network"] == "wavelet: built in, computed, no weights; on cpu"
+    rows = table(run / "history.csv")
+    assert [row["iteration"] for row in rows] == ["0", "1", "2", "3"]
+    assert float(rows[2]["total"]) == result.history[2]["total"]
+
+
+def test_settings_make_the_run_again(four):
+    folder, grid, _ = four
+    run = folder / "runs" / NAMES[1]
+    settings = read_config(run / "settings.ini")
+    assert settings["content"] == str(folder.parent / "photo.png")
+    assert settings["style"] == (str(folder.parent / "painting.png"),)
+    assert (settings["output"], settings["history"]) == (str(run / "picture.png"), str(run / "history.csv"))
+    config = Config(**settings)
+    for name in ("content_weight", "optimizer", "size", "network", "iterations"):
+        assert getattr(config, name) == getattr(grid.runs[1].config, name)
+    stored = read_settings(run / "picture.png")
+    assert f"# command: nst-np --config four/runs/{NAMES[1]}/settings.ini\n" in stored
+
+
+def test_jobs_share_the_threads(four):
+    """Four threads for two runs at a time: two for each."""
+    folder, _, _ = four
+    for name in NAMES:
+        assert read_config(folder / "runs" / name / "settings.ini")["threads"] == 2
+        assert "\nthreads = 2\n" in read_settings(folder / "runs" / name / "picture.png")
+
+
+def test_jobs_do_not_change_the_pictures(four, monkeypatch):
+    folder, _, _ = four
+    monkeypatch.chdir(folder.parent)
+    adam = grid_of(FOUR.replace('["lbfgs", "adam"]', '["adam"]'), threads=2)  # each run on 2 threads, as above
+    assert run_grid(adam, "one", jobs=1).done == 2
+    for one, two in zip(adam.runs, NAMES[2:], strict=True):
+        alone, together = (path / "picture.png" for path in (Path("one/runs") / one.name, folder / "runs" / two))
+        np.testing.assert_array_equal(pixels(alone), pixels(together))
+
+
+def test_the_sheet_shows_the_pictures(four):
+    folder, grid, _ = four
+    sheet = pixels(folder / "sheet.png")
+    pictures = {(i // 2, i % 2): pixels(folder / "runs" / name / "picture.png") for i, name in enumerate(NAMES)}
+    layout = arrange("Four of them", ["lbfgs", "adam"], ["α 0.001", "α 0.5"], pictures)
+    assert (grid.rows, grid.columns) == (("lbfgs", "adam"), ("α 0.001", "α 0.5"))
+    assert sheet.shape == (layout.height, layout.width, 3)
+    for (row, column), picture in pictures.items():
+        left, top, width, height = layout.picture(row, column, picture.shape)
+        np.testing.assert_array_equal(sheet[top : top + height, left : left + width], picture)
+
+
+def test_the_table_tells_losses_and_settings(four):
+    folder, _, _ = four
+    rows = table(folder / "table.csv")
+    assert [(row["run"], row["row"], row["column"], row["content_weight"], row["optimizer"]) for row in rows] == [
+        (NAMES[0], "lbfgs", "α 0.001", "0.001", "lbfgs"), (NAMES[1], "lbfgs", "α 0.5", "0.5", "lbfgs"),
+        (NAMES[2], "adam", "α 0.001", "0.001", "adam"), (NAMES[3], "adam", "α 0.5", "0.5", "adam")]
+    for row, name in zip(rows, NAMES, strict=True):
+        result = json.loads((folder / "runs" / name / "result.json").read_text())
+        assert {key: float(row[key]) for key in ("total", "content", "style")} == {
+            key: result["losses"][key] for key in ("total", "content", "style")}
+        assert (row["iterations"], float(row["seconds"])) == ("3", result["seconds"])
+    lines = (folder / "table.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# Four of them"
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == [
+        "run", "content weight", "optimizer", "total", "content", "style", "iterations", "seconds", "outcome"]
+    assert set(lines[3]) == set("| -")
+    assert len({len(line) for line in lines[2:]}) == 1
+    assert lines[5].startswith("| lbfgs · α 0.5 ")
+
+
+def test_what_is_done_is_not_done_again(four, monkeypatch):
+    folder, _, _ = four
+    monkeypatch.chdir(folder.parent)
+    before, said = files(folder / "runs"), io.StringIO()
+    summary = run_grid(grid_of(FOUR), "four", jobs=1, stream=said)  # other jobs and threads are no other experiment
+    assert (summary.done, files(folder / "runs")) == (4, before)
+    assert "Four of them: 4 runs, 4 done, 0 to do\n" in said.getvalue()
+
+
+@pytest.mark.parametrize("change, complaint", [
+    ({"size": 64}, f"size of run {NAMES[0]} is 48 there and 64 here"),
+    ({"learning_rate": 2.0}, f"learning_rate of run {NAMES[0]} is not set there and 2.0 here"),
+    ({"contents": ["painting.png"]}, f"content of run {NAMES[0]} is another image there"),
+    ({"styles": ["photo.png"]}, f"style of run {NAMES[0]} is another image there"),
+    ({"text": FOUR.replace("0.5", "0.25")}, "it has no run 01-02-lbfgs-alpha-0-25"),
+    ({"text": FOUR.replace("0.5", "0.5, 0.25")}, "it has 4 runs, and this one 6"),
+])
+def test_another_experiment_is_refused(four, monkeypatch, change, complaint):
+    folder, _, _ = four
+    monkeypatch.chdir(folder.parent)
+    before = files(folder)
+    with pytest.raises(InputError) as error:
+        run_grid(grid_of(change.pop("text", FOUR), **change), "four")
+    expected = f"folder 'four' holds another experiment: {complaint}; expected the same, or another folder"
+    assert str(error.value) == expected
+    assert files(folder) == before
+
+
+def test_folders_that_cannot_be_used(folder):
+    Path("full").mkdir()
+    Path("full/letter.txt").write_text("dear")
+    Path("broken").mkdir()
+    Path("broken/sweep.json").write_text('{"runs": [1]}')
+    for name, complaint in (
+        ("full", "folder 'full' is not empty and holds no experiment; expected a new or an empty folder"),
+        ("broken", "folder 'broken' is damaged: its sweep.json cannot be read; expected a new or an empty folder"),
+        ("photo.png", "folder 'photo.png' is a file; expected a folder"),
+        ("photo.png/x", "folder 'photo.png/x' cannot be"),
+    ):
+        before = files(folder)
+        with pytest.raises(InputError) as error:
+            run_grid(grid_of(FOUR), name)
+        assert str(error.value).startswith(complaint)
+        assert files(folder) == before
+
+
+def test_what_is_refused_before_anything_is_written(folder):
+    before = files(folder)
+    for change, complaint in (
+        ({"styles": ["none.png"]}, "style image 'none.png': cannot be opened (No such file or directory)"),
+        ({"text": '[settings]\nnetwork="wavelet"\n[rows]\nstyle_layers = ["scale1", "conv1_1"]'},
+         "wavelet has no layer 'conv1_1'; valid: scale1, "),
+        ({"text": '[settings]\nnetwork="vgg19"\nweights="none.h5"'}, "none.h5"),
+        ({"text": '[settings]\nnetwork="wavelet"\nweights="none.h5"'}, "takes no weights"),
+        ({"device": "gpu:99"}, "device 'gpu:99' "),
+    ):
+        with pytest.raises(InputError) as error:
+            run_grid(grid_of(change.pop("text", FOUR), **change), "new")
+        assert complaint in str(error.value)
+    for jobs in (0, 3):
+        with pytest.raises(InputError, match=f"jobs must be between 1 and 2, the number of .*, not {jobs}"):
+            run_grid(grid_of(FOUR, threads=2), "new", jobs=jobs)
+    assert files(folder) == before
+    assert not Path("new").exists()
+
+
+def test_a_failed_run_is_reported_and_tried_again(folder):
+    """One of two styles is damaged: the other one is painted; when it is mended, only the first is painted again."""
+    whole = Path("painting.png").read_bytes()
+    Path("other.png").write_bytes(whole[: len(whole) // 2])
+    text = f'title = "Two"\ncolumns = "styles"\n[settings]{QUICK}'
+    said = io.StringIO()
+    summary = run_grid(grid_of(text, styles=["other.png", "painting.png"]), "out", stream=said)
+    error = summary.failed["other"]
+    assert (summary.done, list(summary.failed)) == (1, ["other"])
+    assert error.startswith(f"style image {str(folder / 'other.png')!r}: not an image that can be read")
+    assert f"1/2  other: failed: {error}\n" in said.getvalue()
+    assert Path("out/runs/01-01-other/error.txt").read_text() == f"{error}\n"
+    assert not Path("out/runs/01-01-other/result.json").exists()
+    rows = table("out/table.csv")
+    assert [row["outcome"] for row in rows] == [f"failed: {error}", "all 3 iterations used"]
+    assert Path("out/sheet.png").exists()
+
+    before = files("out/runs/01-02-painting")
+    Path("other.png").write_bytes(whole)
+    assert run_grid(grid_of(text, styles=["other.png", "painting.png"]), "out").done == 2
+    assert files("out/runs/01-02-painting") == before
+    assert not Path("out/runs/01-01-other/error.txt").exists()
+    mended, before = (pixels(f"out/runs/{name}/picture.png") for name in ("01-01-other", "01-02-painting"))
+    np.testing.assert_array_equal(mended, before)
+
+
+def test_snapshots_and_blends(folder):
+    """A picture after each of some iterations; what is missing when a run ends early is said."""
+    text = f'snapshots = [0, 2, 4]\n[settings]{QUICK.replace("iterations = 3", "")}'
+    summary = run_grid(grid_of(text), "out")
+    assert (summary.done, summary.failed) == (1, {})
+    run = Path("out/runs/01-01")
+    result = nst_np.stylize("photo.png", "painting.png", network="wavelet", size=48, iterations=2, coarse_to_fine=1)
+    after = pixels(run / "after-00002.png").astype(int)
+    assert np.abs(after - result.image).max() <= 1  # threads differ
+    assert [path.name for path in sorted(run.glob("after*"))] == [f"after-0000{count}.png" for count in (0, 2, 4)]
+    (run / "after-00002.png").unlink()
+    assert Folder("out", settle(grid_of(text))).result(grid_of(text).runs[0]) is None  # so it would be done again
+
+
+# --- stopped and continued --------------------------------------------------------------------------------------------
+
+
+TWO = FOUR.split("[rows]")[0].replace("size = 48", "size = 96").replace("iterations = 3", "") + """
+[columns]
+iterations = [3, 30]
+"""
+PROGRAM = textwrap.dedent("""
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from nst_np.experiments import expand, parse_sweep
+    from nst_np.experiments.running import run_grid
+    grid = expand(parse_sweep(sys.argv[1], "x"), ["photo.png"], ["painting.png"], {})
+    print(run_grid(grid, "out", stream=sys.stderr))
+""")
+
+
+def started(text, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, text], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True, encoding="utf-8", env=environment, **options)
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def second_run_started(process):
+    """Read what is said until the first of two runs is over and the second has come some way; its process."""
+    for line in process.stderr:
+        if re.match(r"[12]\d of 33 iterations", line):
+            break
+    worker_process, = psutil.Process(process.pid).children()
+    return worker_process
+
+
+def ended(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@posix
+def test_a_killed_experiment_is_continued(folder):
+    process = started(TWO)
+    worker_process = second_run_started(process)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: ended(worker_process), 5)  # it noticed
+    first, second = (Path("out/runs") / f"01-0{n}-iterations-{count}" for n, count in ((1, 3), (2, 30)))
+    assert (first / "result.json").exists()
+    assert [path.name for path in second.iterdir()] == ["settings.ini"]
+    before = files(first)
+    (second / ".0123456789abcdef.tmp").write_text("half a picture")
+
+    said = io.StringIO()
+    summary = run_grid(grid_of(TWO), "out", stream=said)
+    assert (summary.done, summary.failed) == (2, {})
+    assert re.search(r"^Four of them: 2 runs, 1 done, 1 to do, about [\d.]+ s if they are like those before$",
+                     said.getvalue(), re.MULTILINE)
+    assert files(first) == before
+    assert sorted(files(second)) == ["history.csv", "picture.png", "result.json", "settings.ini"]
+    assert Path("out/sheet.png").exists()
+
+
+@posix
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(folder):
+    process = started(TWO)
+    worker_process = second_run_started(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert out == "Summary(total=2, done=1, failed={}, interrupted=True)\n"
+    assert "Traceback" not in err
+    assert ended(worker_process)
+    assert sorted(files("out/runs/01-02-iterations-30")) == ["settings.ini"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["runs", "sweep.json"]
+
+
+@posix
+def test_a_disk_without_room_stops_everything(folder):
+    """No file may have more than 3,000 bytes, as if the disk were full: settings fit, pictures do not."""
+    import resource
+
+    text = FOUR.replace("[rows]\noptimizer = [\"lbfgs\", \"adam\"]", "")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # noqa: E731
+    process = started(text, preexec_fn=limit)
+    _, err = process.communicate(timeout=30)
+    last = err.splitlines()[-1]
+    assert last.startswith("nst_np.errors.NSTError: folder 'out' cannot be written: output image ")
+    assert last.endswith("(File too large); 0 of 2 runs are done, and the same command goes on with the rest")
+    assert "1/2" not in err  # the second was not tried
+    assert not list(Path("out").glob("runs/*/error.txt"))
+
+
+@pytest.mark.parametrize("error, is_no_room", [
+    (OSError(28, "No space left on device"), True), (OSError(30, "Read-only file system"), True),
+    (OSError(2, "No such file"), False), (ImageError("no"), False), (None, False),
+])
+def test_which_errors_concern_all_runs(error, is_no_room):
+    outer = NSTError("cannot be written")
+    outer.__cause__ = error
+    assert worker._is_no_room(outer) is is_no_room
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_worker(tmp_path, monkeypatch):
+    """Processes that do as the text of their job says, without loading anything."""
+    (tmp_path / "fake_worker.py").write_text(textwrap.dedent("""
+        import json, os, sys, time
+        job = json.loads(sys.stdin.readline())
+        def tell(**news):
+            print(json.dumps(news), flush=True)
+        exec(job["code"])
+    """))
+    monkeypatch.setattr(pool, "_WORKER", "fake_worker")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def tasks(*codes):
+        return [pool.Task(tmp_path, {"code": code}) for code in codes]
+
+    return tasks
+
+
+def ends(events):
+    return {id(event.task): event for event in events if isinstance(event, pool.End)}
+
+
+@posix
+def test_how_processes_end(fake_worker):
+    tasks = fake_worker(
+        "tell(iteration=1, iterations=2); print('noise'); tell(iteration=2, iterations=2)",
+        "tell(error='no such image', no_room=False); sys.exit(1)",
+        "tell(error='disk full', no_room=True); sys.exit(1)",
+        "raise RuntimeError('two\\nlines')",
+        "os.kill(os.getpid(), 9)",
+        "os.kill(os.getpid(), 11)",
+        "sys.exit(3)",
+    )
+    events = list(pool.work(tasks, 2))
+    over = ends(events)
+    assert [(over[id(task)].error, over[id(task)].no_room) for task in tasks] == [
+        (None, False), ("no such image", False), ("disk full", True), ("lines", False),
+        ("killed by signal 9, as is done where memory runs out", False), ("killed by signal 11", False),
+        ("ended with exit code 3", False)]
+    progress = [(event.iteration, event.iterations) for event in events if isinstance(event, pool.Progress)]
+    assert progress == [(1, 2), (2, 2)]
+
+
+def test_so_many_at_a_time_and_in_order(fake_worker, tmp_path):
+    code = "open('starts', 'a').write('+'); time.sleep(0.2); open('starts', 'a').write('-')"
+    tasks = fake_worker(*[f"os.chdir({str(tmp_path)!r}); {code}"] * 5)
+    list(pool.work(tasks, 2))
+    level = highest = 0
+    for sign in (tmp_path / "starts").read_text():
+        level += 1 if sign == "+" else -1
+        highest = max(highest, level)
+    assert (highest, level) == (2, 0)
+    one = fake_worker(*(f"tell(iteration={n}, iterations=9)" for n in range(4)))
+    assert [event.iteration for event in pool.work(one, 1) if isinstance(event, pool.Progress)] == [0, 1, 2, 3]
+
+
+def test_who_stops_listening_ends_the_processes(fake_worker):
+    with closing(pool.work(fake_worker("tell(iteration=1, iterations=2); time.sleep(60)"), 1)) as events:
+        next(events)
+        child, = psutil.Process().children()
+    assert not child.is_running()
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_of_all_runs_in_a_pipe():
+    runs = grid_of("[settings]\niterations = 10\ncoarse_to_fine = 1\n[columns]\nseed = [1, 2]").runs
+    said = io.StringIO()
+    display = Display(said, runs)
+    display.moved(runs[0], 0, 10)
+    display.moved(runs[0], 1, 10)
+    display.moved(runs[1], 1, 10)
+    display.moved(runs[0], 7, 10)
+    display.over(runs[0], "converged")  # 3 iterations early
+    display.over(runs[1], "failed: no room")
+    display.close()
+    assert re.sub(r", [\d.e-]+ s left", "", said.getvalue()).splitlines() == [
+        "2 of 20 iterations of all runs", "8 of 20 iterations of all runs", "1/2  seed 1: converged",
+        "11 of 20 iterations of all runs", "2/2  seed 2: failed: no room"]
+
+
+def test_progress_of_all_runs_on_a_terminal():
+    runs = grid_of("[settings]\niterations = 10\ncoarse_to_fine = 1\n[columns]\nseed = [1, 2]").runs
+    said = Terminal()
+    display = Display(said, runs)
+    display.moved(runs[0], 5, 10)
+    display.over(runs[0], "done")
+    display.over(runs[1], "done")
+    display.close()
+    assert re.search(r" 25%\|.*5/20 iterations.*0/2 runs", said.getvalue())
+    assert "\r1/2  seed 1: done" in re.sub(r"\s*\r", "\r", said.getvalue())
+    assert re.search(r"100%\|.*20/20 iterations.*2/2 runs", said.getvalue().rsplit("\r", 1)[-1])
+
+
+def test_no_progress_for_nobody():
+    display = Display(None, grid_of("").runs)
+    display.moved(grid_of("").runs[0], 1, 2)
+    display.say("nothing")
+    display.close()
+
+
+def test_what_all_runs_have_in_common():
+    grid = grid_of('[columns]\nstyle_weight = [1, 2]\n[rows]\noptimizer = ["adam", "lbfgs"]')
+    text = common_settings([run.config for run in grid.runs])
+    assert "style_weight" not in text
+    assert "optimizer =" not in text
+    assert text.startswith("[images]\ncontent = photo.png\n")
+    assert "\n\n[optimizer]\niterations = 50\n" in text
+    alone = [Config(dtype="float32", threads=1, device="cpu"), Config(dtype="float64", threads=2, device="auto")]
+    assert "[machine]" not in common_settings(alone)
+
+
+def test_differences_of_images_count_where_there_are_pictures():
+    there, here = {"a": {"content": "1", "size": "2"}}, {"a": {"content": "3", "size": "2"}}
+    assert difference(there, here, []) is None
+    assert difference(there, here, ["a"]) == "content of run a is another image there"
+    assert difference(there, {"a": {"content": "1", "size": "2"}}, ["a"]) is None
+
+
+def test_damaged_results_are_done_again(folder):
+    grid = settle(grid_of(FOUR))
+    kept = Folder("out", grid)
+    run = kept.run_folder(grid.runs[0])
+    run.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(run / "picture.png")
+    good = vars(Result(kept.digest(grid.runs[0]), "budget", "", {"total": 1.0}, 1.0, 3, 4, "wavelet"))
+    for text, is_done in ((json.dumps(good), True), ("{", False), ("[]", False), ("{}", False),
+                          (json.dumps({**good, "digest": "other"}), False), (json.dumps({**good, "more": 1}), False)):
+        (run / "result.json").write_text(text)
+        assert (kept.result(grid.runs[0]) is not None) is is_done
+    (run / "result.json").write_text(json.dumps(good))
+    (run / "picture.png").unlink()
+    assert kept.result(grid.runs[0]) is None
