@@ -94,7 +94,7 @@ class Config:
     tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 
-    save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none)", metavar="N", minimum=0)
+    save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none); as often into the report", metavar="N", minimum=0)
     history: str | None = _option(None, "files", "write every iteration's losses to this CSV file", metavar="FILE")
     report: str | None = _option(None, "files", "write a report to this folder: a page with all frames and curves, plots, an animation", metavar="FOLDER")
 

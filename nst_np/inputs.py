@@ -34,7 +34,7 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
 
 
 def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """A style image, at `style_size` or the picture's size times `style_scale`; an array only where that is asked for."""
+    """A style image, at `style_size` or the picture's size times `style_scale`; an array only if that is asked for."""
     size = config.style_size
     as_it_is = isinstance(style, np.ndarray) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:

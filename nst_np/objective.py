@@ -85,9 +85,9 @@ class Objective:
     tv_normalization : that of the total variation, if it is another one.
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
     blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
-        the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the published
-        and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first costs one
-        product a layer, however many the styles, and its loss can come to 0.
+        the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
+        published and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first
+        is the default: it costs one product a layer, however many the styles, and its loss can come to 0.
     wrap : pixels by which images are continued around their edges, content and generated ones, before the network sees
         them; features of what was added are not scored. For pictures that are to be tiles.
 

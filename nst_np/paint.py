@@ -47,7 +47,11 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     content, styles = load_images(config)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
     recorder = report.Recorder(config.save_every)
-    seen: list[Callback] = [*watchers, *([frames] if config.save_every else []), *([recorder] if config.report is not None else [])]
+    seen: list[Callback] = list(watchers)
+    if config.save_every:
+        seen.append(frames)
+    if config.report is not None:
+        seen.append(recorder)
 
     def callback(step: Step) -> None:
         for watcher in seen:

@@ -154,7 +154,9 @@ def test_a_video_of_many_frames_is_not_too_quick(folder, ffmpeg):
     assert received == b"".join([frame.jpeg for frame in some]) + 60 * some[-1].jpeg
 
 
-@pytest.mark.parametrize("text", [FAKE + "sys.exit(1)", "#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 0\n", "not a program", "#!/none/at/all\n"])
+@pytest.mark.parametrize(
+    "text", [FAKE + "sys.exit(1)", "#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 0\n", "not a program", "#!/none/at/all\n"]
+)
 def test_without_a_working_ffmpeg_there_is_the_gif(folder, ffmpeg, text):
     ffmpeg(text)
     assert write_animation(folder, frames([10, 60])) == [folder / "evolution.gif"]

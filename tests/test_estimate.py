@@ -92,9 +92,10 @@ def test_a_tile_is_seen_with_its_neighbours():
 
 
 def test_sizes_are_what_fit_says():
-    assert plan((300, 400), (300, 400), fit="shorter").resized(150) == plan((150, 200), (150, 200), fit="shorter")
-    assert plan((300, 400), (200, 400), fit="shorter").resized(150) == plan((150, 200), (200, 400), fit="shorter")
-    assert plan((300, 400), (300, 400), fit="shorter").restyled(30) == plan(style=(30, 40), fit="shorter", style_size=30)
+    shorter = {"fit": "shorter"}
+    assert plan((300, 400), (300, 400), **shorter).resized(150) == plan((150, 200), (150, 200), **shorter)
+    assert plan((300, 400), (200, 400), **shorter).resized(150) == plan((150, 200), (200, 400), **shorter)
+    assert plan((300, 400), (300, 400), **shorter).restyled(30) == plan(style=(30, 40), style_size=30, **shorter)
 
 
 def test_several_styles_are_looked_at_in_turn():

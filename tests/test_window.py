@@ -294,7 +294,9 @@ def test_a_window_that_has_seen_nothing_can_be_held(canvas, monkeypatch):
 @pytest.fixture
 def manager(monkeypatch, clock):
     """A screen that is none: what is shown on it, under which titles and with which tools."""
-    manager = SimpleNamespace(titles=[], shown=[], tools=[], set_window_title=lambda title: manager.titles.append(title))
+    manager = SimpleNamespace(
+        titles=[], shown=[], tools=[], set_window_title=lambda title: manager.titles.append(title)
+    )
 
     def new_figure(**options):
         manager.tools.append(pyplot.rcParams["toolbar"])

@@ -69,7 +69,8 @@ def write_out(text: str, encoding: str | None = None) -> None:
     print(text, end="", flush=True)
 
 
-def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None, command: Callable[[argparse.Namespace], int]) -> int:
+def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None,
+            command: Callable[[argparse.Namespace], int]) -> int:
     """Parse, run, and turn every error into one line and an exit code."""
     try:
         with warnings.catch_warnings():

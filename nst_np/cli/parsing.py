@@ -47,8 +47,8 @@ def _terminal_width() -> int:
     return shutil.get_terminal_size().columns - 2
 
 
-def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> None:
-    """An option for every field of `Config` but those in `skip`, a group for each section, and what goes with them."""
+def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> Any:
+    """An option for every field of `Config` but those in `skip`, grouped by section; returns the group of the rest."""
     groups: dict[str, Any] = {}
     for field in dataclasses.fields(Config):
         if field.name in skip:
@@ -64,6 +64,7 @@ def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> None:
                        help="read settings from this INI file; it wins over the preset, the command line over both")
     other.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     other.add_argument("--version", action="version", version=f"nst_np {VERSION}")
+    return other
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -33,13 +33,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("images", nargs="*", metavar="CONTENT STYLE",
                         help="the same as --content and --style; all are styles where --content is given")
-    add_settings(parser)
-    parser.add_argument("--show", action="store_true",
-                        help="open a window with the picture, a slider over its frames and the losses, live")
-    parser.add_argument("--estimate", action="store_true",
-                        help="print what the run would take, in time and memory on this machine, and exit")
-    parser.add_argument("--show-settings", metavar="PICTURE",
-                        help="print the settings stored in a picture, as a config file that makes it again, and exit")
+    other = add_settings(parser)
+    other.add_argument("--show", action="store_true",
+                       help="open a window with the picture, a slider over its frames and the losses, live")
+    other.add_argument("--estimate", action="store_true",
+                       help="print what the run would take, in time and memory on this machine, and exit")
+    other.add_argument("--show-settings", metavar="PICTURE",
+                       help="print the settings stored in a picture, as a config file that makes it again, and exit")
     return parser
 
 

@@ -72,7 +72,7 @@ class Display:
         if self._bar is not None:
             self._bar.total = total
             self._bar.set_postfix_str(f"{self._over}/{len(self._expected)} runs{self._left()}", refresh=False)
-            self._bar.update(done - self._bar.n)
+            self._bar.n = done
             self._bar.refresh()
         elif done * 10 // total > self._tenth and done < total:
             self._tenth = done * 10 // total
