@@ -102,7 +102,7 @@ def _run(config: Config, command: str, options: argparse.Namespace) -> int:
     console = Console(sys.stderr)
     say = _say(console, options.quiet)
     progress = Progress(console)
-    window = _window(say) if options.show else None
+    window = _window(say, config.save_every) if options.show else None
     watchers = [watcher for watcher in (None if options.quiet else progress, window) if watcher is not None]
     try:
         result = paint(config, command=command, watchers=watchers, say=say, progress=not options.quiet,
@@ -115,10 +115,10 @@ def _run(config: Config, command: str, options: argparse.Namespace) -> int:
     return INTERRUPTED if result.status == "interrupted" else DONE
 
 
-def _window(say: Callable[[str], Any]) -> Any:
+def _window(say: Callable[[str], Any], every: int) -> Any:
     from nst_np.report.window import open_window
 
-    return open_window(say)
+    return open_window(say, every)
 
 
 def _say_result(say: Callable[[str], Any], config: Config, result: StylizeResult) -> None:

@@ -52,6 +52,8 @@ def _figure_on_screen() -> Figure | None:
         from matplotlib import pyplot, rc_context
     except ImportError as error:
         raise InputError("--show needs matplotlib: pip install 'nst_np[report]'") from error
+    except ValueError as error:  # matplotlib reads MPLBACKEND as soon as it is imported
+        raise InputError(f"matplotlib cannot be used: {error}") from error
     try:
         with rc_context({"toolbar": "None"}):  # its arrow keys would go through views, not frames
             figure: Figure = pyplot.figure(figsize=(13, 6.5))
