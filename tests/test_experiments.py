@@ -303,10 +303,11 @@ def test_snapshots_and_blends(folder):
 # --- stopped and continued --------------------------------------------------------------------------------------------
 
 
-TWO = FOUR.split("[rows]")[0].replace("size = 48", "size = 96").replace("iterations = 3", "") + """
+TWO = FOUR.split("[rows]")[0].replace("iterations = 3", "") + """
 [columns]
-iterations = [3, 30]
+iterations = [3, 4]
 """
+LONG = TWO.replace("[3, 4]", "[3, 5000]")
 PROGRAM = textwrap.dedent("""
     import signal, sys
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -330,12 +331,14 @@ def wait_for(condition, seconds=20):
         time.sleep(0.01)
 
 
-def second_run_started(process):
+def long_run_started(process):
     """Read what is said until the first of two runs is over and the second has come some way; its process."""
     for line in process.stderr:
-        if re.match(r"[12]\d of 33 iterations", line):
+        if line.startswith("1/2"):
             break
+    wait_for(lambda: psutil.Process(process.pid).children())
     worker_process, = psutil.Process(process.pid).children()
+    wait_for(lambda: worker_process.cpu_times().user > 1)  # it is computing
     return worker_process
 
 
@@ -346,12 +349,10 @@ def ended(process):
 @posix
 def test_a_killed_experiment_is_continued(folder):
     process = started(TWO)
-    worker_process = second_run_started(process)
-    process.kill()
+    first, second = (Path("out/runs") / f"01-0{n}-iterations-{count}" for n, count in ((1, 3), (2, 4)))
+    wait_for(lambda: (first / "result.json").exists() and psutil.Process(process.pid).children())
+    process.kill()  # the second run is only beginning
     process.communicate()
-    wait_for(lambda: ended(worker_process), 5)  # it noticed
-    first, second = (Path("out/runs") / f"01-0{n}-iterations-{count}" for n, count in ((1, 3), (2, 30)))
-    assert (first / "result.json").exists()
     assert [path.name for path in second.iterdir()] == ["settings.ini"]
     before = files(first)
     (second / ".0123456789abcdef.tmp").write_text("half a picture")
@@ -367,15 +368,24 @@ def test_a_killed_experiment_is_continued(folder):
 
 
 @posix
+def test_workers_end_when_nobody_waits_for_them(folder):
+    process = started(LONG)
+    worker_process = long_run_started(process)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: ended(worker_process), 5)
+
+
+@posix
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(folder):
-    process = started(TWO)
-    worker_process = second_run_started(process)
+    process = started(LONG)
+    worker_process = long_run_started(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert out == "Summary(total=2, done=1, failed={}, interrupted=True)\n"
     assert "Traceback" not in err
     assert ended(worker_process)
-    assert sorted(files("out/runs/01-02-iterations-30")) == ["settings.ini"]
+    assert sorted(files("out/runs/01-02-iterations-5000")) == ["settings.ini"]
     assert sorted(path.name for path in Path("out").iterdir()) == ["runs", "sweep.json"]
 
 
