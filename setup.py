@@ -52,5 +52,9 @@ setup(
         "test": [*REPORT, "pytest>=7.4", "hypothesis>=6.80", "safetensors>=0.4", "playwright>=1.45", "ruff>=0.17,<0.18",
                  "mypy>=2.4,<3"],
     },
-    entry_points={"console_scripts": ["nst-np = nst_np.cli:main"]},
+    entry_points={"console_scripts": [
+        "nst-np = nst_np.cli:main",
+        "nst-np-experiment = nst_np.cli:experiment_main",
+        "nst-np-reconstruct = nst_np.cli:reconstruct_main",
+    ]},
 )

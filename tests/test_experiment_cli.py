@@ -49,7 +49,7 @@ def refused(command):
         *said, line = err.splitlines()
         assert all(news.startswith("network ") for news in said), err
         assert files() == before
-        return re.sub(r"^\w+\.py: ", "", line)
+        return re.sub(r"^nst-np-\w+: ", "", line)
 
     return call
 
@@ -131,8 +131,8 @@ def test_a_failed_run_is_told_in_the_end(command):
     Path("half.png").write_bytes(data[: len(data) // 2])
     code, _, err = command("e4040-styles", "photo.png", "half.png", "painting.png", "-o", "out", *QUICK, "-q")
     assert code == 1
-    assert re.fullmatch(r"experiment.py: 1 of 2 runs failed: half: style image '.*half.png': not an image that can be "
-                        r"read \(.*\); the same command tries again\n", err)
+    assert re.fullmatch(r"nst-np-experiment: 1 of 2 runs failed: half: style image '.*half.png': not an image that "
+                        r"can be read \(.*\); the same command tries again\n", err)
     assert pixels("out/runs/01-02-painting/picture.png").shape == (48, 48, 3)
 
 
@@ -148,12 +148,12 @@ def test_a_report(command):
     assert Path("report/reports/01-01-alpha-0-5/report.html").exists()
     page = Path("report/gallery.html").read_text(encoding="utf-8")
     for text in ("<h1>One α</h1>", "α 0.5", "reports/01-01-alpha-0-5/report.html", "all 3 iterations used",
-                 "experiment.py one.toml photo.png painting.png", "optimizer = lbfgs"):
+                 "nst-np-experiment one.toml photo.png painting.png", "optimizer = lbfgs"):
         assert text in page
 
     before = files()
     code, _, err = command(*run, "-o", "other", "--report", "report", "--seed", "1")
-    line = ("experiment.py: report 'report' holds another experiment: seed of run 01-01-alpha-0-5 "
+    line = ("nst-np-experiment: report 'report' holds another experiment: seed of run 01-01-alpha-0-5 "
             "is 0 there and 1 here; expected the same, or another folder\n")
     assert (code, err) == (2, line)
     assert files() == before
@@ -201,7 +201,7 @@ def test_another_preset(command):
 
 
 @pytest.mark.parametrize("arguments, line", [
-    ([], "no sweep is given; usage: experiment.py NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)"),
+    ([], "no sweep is given; expected NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)"),
     (["none.toml", "photo.png", "painting.png"], "sweep 'none.toml': No such file or directory"),
     (["two.toml"], "no content image is given, and sweep 'two.toml' needs one"),
     (["two.toml", "photo.png"], "no style image is given, and sweep 'two.toml' needs one"),
@@ -274,7 +274,7 @@ def test_a_reconstruction_of_named_layers(command, refused):
 
 
 @pytest.mark.parametrize("arguments, line", [
-    (["photo.png"], "no image or no --what is given; usage: reconstruct.py IMAGE --what content|style -o FOLDER"),
+    (["photo.png"], "no image or no --what is given; expected IMAGE --what content|style -o FOLDER"),
     (["photo.png", "--what", "colour", "-o", "x"], "what must be one of content, style, not 'colour'"),
     (["none.png", "--what", "style", "-o", "x"], "style image 'none.png': cannot be opened (No such file or"),
     (["photo.png", "--what", "content", "--layers", "scale1 scale99", "-o", "x"], "wavelet has no layer 'scale99'; "),
@@ -305,7 +305,7 @@ def test_ctrl_c(command):
     os.killpg(process.pid, signal.SIGINT)
     err = process.communicate(timeout=20)[1]
     assert process.returncode == 130
-    line = "experiment.py: interrupted; 0 of 2 runs are done, and the same command goes on with the rest"
+    line = "nst-np-experiment: interrupted; 0 of 2 runs are done, and the same command goes on with the rest"
     assert err.splitlines() == [line]
     end = time.monotonic() + 10
     while any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):

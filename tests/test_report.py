@@ -77,7 +77,8 @@ def make_gallery(**changes: object) -> report.Gallery:
         report.Cell(0, 0, "a", jpeg, "converged", "done", 10.0, losses, history(5), None),
         report.Cell(1, 2, "d", None, report.PLANNED, "", 0.0, {}, [], None),
     ]
-    gallery = report.Gallery("layers by ratio", "experiment.py x", ["r0", "r1"], ["c0", "c1", "c2"], cells, "[start]\n")
+    gallery = report.Gallery("layers by ratio", "nst-np-experiment x", ["r0", "r1"], ["c0", "c1", "c2"], cells,
+                             "[start]\n")
     return dataclasses.replace(gallery, **changes)
 
 
@@ -366,7 +367,7 @@ def test_gallery_says_what_the_runs_were():
             {"name": "a", "x": list(range(5)), "y": [1000.0, 500.0, 333.3333, 250.0, 200.0]},
             {"name": "c", "x": [0, 1, 2], "y": [1000.0, 500.0, 333.3333]},
         ],
-        "copies": {"command": "experiment.py x", "settings": "[start]\n"},
+        "copies": {"command": "nst-np-experiment x", "settings": "[start]\n"},
     }
 
 

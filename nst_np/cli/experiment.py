@@ -1,4 +1,4 @@
-"""`scripts/experiment.py`: a sweep over settings, run by run, with a contact sheet and a table at the end."""
+"""`nst-np-experiment`, which is `scripts/experiment.py`: all runs of a sweep, a contact sheet and a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_THE_FOLDER = ("content", "style", "output", "history", "report")  # options 
 
 
 def experiment_main(arguments: Sequence[str] | None = None) -> int:
-    """`scripts/experiment.py`: all runs of a sweep. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """`nst-np-experiment`: all runs of a sweep. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
     return guarded(parser, arguments, lambda options: _experiment(options, shlex.join([parser.prog, *arguments])))
@@ -27,7 +27,7 @@ def experiment_main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="experiment.py", allow_abbrev=False, formatter_class=HelpFormatter,
+        prog="nst-np-experiment", allow_abbrev=False, formatter_class=HelpFormatter,
         usage="%(prog)s NAME|FILE.toml CONTENT STYLE [STYLE ...] -o FOLDER [options]",
         description="Do all runs of a sweep over settings that are not done yet, then lay out their pictures on a "
                     "contact sheet (sheet.png) with a table of losses and times (table.csv, table.md). Stopped and "
@@ -69,14 +69,14 @@ def _experiment(options: argparse.Namespace, command: str) -> int:
         write_out("".join(f"{name:{width}}  {load_sweep(name).title}\n" for name in sweep_names()))
         return DONE
     if options.sweep is None:
-        raise InputError("no sweep is given; usage: experiment.py NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)")
+        raise InputError("no sweep is given; expected NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)")
     sweep = load_sweep(options.sweep)
     contents, styles = place_images(options, sweep)
     grid = make_grid(options, sweep, contents, styles)
     if options.dry_run:
         _print_runs(grid)
         return DONE
-    return do_runs(options, grid, "experiment.py", command)
+    return do_runs(options, grid, "nst-np-experiment", command)
 
 
 def place_images(options: argparse.Namespace, sweep: Sweep) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""`scripts/reconstruct.py`: what each layer of a network keeps of an image's content, or of its style."""
+"""`nst-np-reconstruct`, which is `scripts/reconstruct.py`: what the layers of a network keep of an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WITHOUT = ("content", "style", "style_blend", "blend_by", "output", "history", 
 
 
 def reconstruct_main(arguments: Sequence[str] | None = None) -> int:
-    """`scripts/reconstruct.py`: pictures from noise. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """`nst-np-reconstruct`: pictures from noise. Returns 0 done, 1 failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
     return guarded(parser, arguments, lambda options: _reconstruct(options, shlex.join([parser.prog, *arguments])))
@@ -26,7 +26,7 @@ def reconstruct_main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="reconstruct.py", allow_abbrev=False, formatter_class=HelpFormatter,
+        prog="nst-np-reconstruct", allow_abbrev=False, formatter_class=HelpFormatter,
         usage="%(prog)s IMAGE --what content|style -o FOLDER [options]",
         description="Make an image again, from noise, from what a network's layers keep of it: its content from one "
                     "layer at a time, or its style from more and more layers. The pictures are laid out on a contact "
@@ -49,10 +49,10 @@ def _reconstruct(options: argparse.Namespace, command: str) -> int:
     from nst_np.experiments.reconstruction import reconstruction
 
     if options.image is None or options.what is None:
-        raise InputError("no image or no --what is given; usage: reconstruct.py IMAGE --what content|style -o FOLDER")
+        raise InputError("no image or no --what is given; expected IMAGE --what content|style -o FOLDER")
     sweep = reconstruction(
         options.image, options.what, options.layers.replace(",", " ").split(), each=options.each,
         preset=options.preset, given=given_settings(options, Sweep("", "")), progress=not options.quiet,
     )
     images = ([options.image] if wanted else [] for wanted in (sweep.wants_content, sweep.wants_style))
-    return do_runs(options, make_grid(options, sweep, *images), "reconstruct.py", command)
+    return do_runs(options, make_grid(options, sweep, *images), "nst-np-reconstruct", command)
