@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # What reports and --show draw with. No picture needs it.
-REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "plotly>=6"]
+REPORT = ["jinja2>=3.1", "matplotlib>=3.8", "plotly>=6.3"]
 ROOT = Path(__file__).resolve().parent
 README = ROOT / "README.md"
 
