@@ -143,10 +143,10 @@ def test_a_report(command):
     Path("one.toml").write_text('title = "One α"\n[columns]\ncontent_weight = [0.5]\n', encoding="utf-8")
     run = ["one.toml", "photo.png", "painting.png", *QUICK, "-q"]
     assert command(*run, "-o", "out", "--report", "report") == (0, "", "")
-    assert names("report") == ["gallery.html", "reports", "sweep.json"]
+    assert names("report") == ["report.html", "reports", "sweep.json"]
     assert names("report/reports") == ["01-01-alpha-0-5"]
     assert Path("report/reports/01-01-alpha-0-5/report.html").exists()
-    page = Path("report/gallery.html").read_text(encoding="utf-8")
+    page = Path("report/report.html").read_text(encoding="utf-8")
     for text in ("<h1>One α</h1>", "α 0.5", "reports/01-01-alpha-0-5/report.html", "all 3 iterations used",
                  "nst-np-experiment one.toml photo.png painting.png", "optimizer = lbfgs"):
         assert text in page
@@ -158,7 +158,7 @@ def test_a_report(command):
     assert (code, err) == (2, line)
     assert files() == before
     assert command(*run, "-o", "out", "--report", "out") == (0, "", "")  # its own folder will do
-    assert "gallery.html" in names("out")
+    assert "report.html" in names("out")
     assert files("out/runs") == {path: file for path, file in before.items() if path.startswith("out/runs")}
 
 

@@ -390,12 +390,12 @@ def test_hostile_texts_of_a_gallery_are_only_texts():
 
 def test_write_gallery_makes_its_folder_and_replaces_what_was_there(tmp_path):
     path = report.write_gallery(tmp_path / "sweep", make_gallery())
-    assert path == tmp_path / "sweep" / "gallery.html"
+    assert path == tmp_path / "sweep" / "report.html"
     first = path.read_text(encoding="utf-8")
     (tmp_path / "sweep" / "run").mkdir()
     assert report.write_gallery(tmp_path / "sweep", make_gallery(title="other")) == path
     assert path.read_text(encoding="utf-8") == first.replace("layers by ratio", "other")
-    assert sorted(entry.name for entry in path.parent.iterdir()) == ["gallery.html", "run"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["report.html", "run"]
 
 
 # --- the folder, before a run -----------------------------------------------------------------------------------------

@@ -122,6 +122,8 @@ def do_runs(options: argparse.Namespace, grid: Grid, program: str, command: str)
                              "on with the rest", INTERRUPTED)
     if not options.quiet:
         console.write(f"{options.output}: sheet.png shows all pictures, table.csv and table.md losses and times\n")
+        if options.report is not None:
+            console.write(f"{options.report}/report.html: the report\n")
     if summary.failed:
         label, error = next(iter(summary.failed.items()))
         first = "" if len(summary.failed) == 1 else ", the first of them"

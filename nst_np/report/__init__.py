@@ -3,14 +3,14 @@
 matplotlib, plotly and jinja2 are imported when something is drawn, not before.
 """
 
-from nst_np.report.folder import REPORT_FILE, check_report, write_report
-from nst_np.report.gallery import GALLERY_FILE, PLANNED, Cell, Gallery, render_gallery, write_gallery
+from nst_np.report.folder import check_report, write_report
+from nst_np.report.gallery import PLANNED, Cell, Gallery, render_gallery, write_gallery
 from nst_np.report.page import render_page
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account, Frame, Recorder
+from nst_np.report.staging import REPORT_FILE
 
 __all__ = [
     "FRAME_SIDE",
-    "GALLERY_FILE",
     "MAX_FRAMES",
     "PLANNED",
     "REPORT_FILE",

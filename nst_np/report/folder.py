@@ -12,9 +12,8 @@ from nst_np.images import save_image
 from nst_np.report.page import render_page
 from nst_np.report.recording import Account
 from nst_np.report.rendering import check_packages
-from nst_np.report.staging import TEMPORARY, reason, staged
+from nst_np.report.staging import REPORT_FILE, TEMPORARY, reason, staged
 
-REPORT_FILE = "report.html"
 _SETTINGS_FILE = "settings.ini"
 _PICTURE_FILE = "picture.png"
 _HISTORY_FILE = "history.csv"

@@ -10,9 +10,8 @@ from typing import Any
 
 from nst_np.report.page import status
 from nst_np.report.rendering import columns, duration, render
-from nst_np.report.staging import staged
+from nst_np.report.staging import REPORT_FILE, staged
 
-GALLERY_FILE = "gallery.html"
 PLANNED = "planned"  # the status of a run that has not been done yet
 
 
@@ -88,7 +87,7 @@ def render_gallery(gallery: Gallery) -> str:
 
 
 def write_gallery(folder: str | Path, gallery: Gallery) -> Path:
-    """Write the report on a sweep as `GALLERY_FILE` in a folder, which is made if need be; whole or not at all.
+    """Write the report on a sweep as `REPORT_FILE` in a folder, which is made if need be; whole or not at all.
 
     Returns
     -------
@@ -104,8 +103,8 @@ def write_gallery(folder: str | Path, gallery: Gallery) -> Path:
     """
     page = render_gallery(gallery)
     with staged(folder) as stage:
-        (stage / GALLERY_FILE).write_text(page, encoding="utf-8")
-    return Path(folder) / GALLERY_FILE
+        (stage / REPORT_FILE).write_text(page, encoding="utf-8")
+    return Path(folder) / REPORT_FILE
 
 
 def _status(name: str) -> tuple[str, str]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from nst_np.errors import NSTError
 
+#: The page, on a run or on a sweep.
+REPORT_FILE = "report.html"
+
 #: The names of what is being written, or was when a process was killed.
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
