@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import threading
@@ -60,9 +61,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     def save(result: StylizeResult) -> None:
         _save(config, command, content, result)
         if config.report is not None:
-            # As many iterations as were asked for: by these, the same command finds its report again after Ctrl-C.
-            settings = replace(result.settings, iterations=config.iterations)
-            report.write_report(config.report, _account(command, settings, content, styles, result, recorder.frames))
+            report.write_report(config.report, _account(config, command, content, styles, result, recorder.frames))
 
     pixels = None if content is None else content.pixels
     try:
@@ -163,16 +162,15 @@ def settings_text(command: str, result: StylizeResult) -> str:
     return "".join(f"# {line}\n" for line in lines) + format_config(result.settings)
 
 
-def _account(command: str, settings: Config, content: Picture | None, styles: Sequence[Pixels], result: StylizeResult,
+def _account(config: Config, command: str, content: Picture | None, styles: Sequence[Pixels], result: StylizeResult,
              frames: Sequence[report.Frame]) -> report.Account:
-    """What the report tells."""
-    names = [Path(style).name for style in settings.styles]
-    subject = "texture" if content is None else Path(str(settings.content)).name
+    """What the report tells. By its settings the same command finds it again, also if Ctrl-C has cut the run short."""
+    names = [Path(style).name for style in config.styles]
+    subject = "texture" if content is None else Path(str(config.content)).name
     return report.Account(
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
-        command=command, settings=settings, network=result.network, checksum=result.checksum, status=result.status,
-        message=result.message, nit=result.nit, nfev=result.nfev, seconds=result.seconds, losses=result.losses,
-        history=result.history, frames=frames,
+        command=command, frames=frames,
+        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations)),
         content=None if content is None else transfer.to_uint8(content.pixels),
-        styles=[transfer.to_uint8(style) for style in styles], image=result.image,
+        styles=[transfer.to_uint8(style) for style in styles],
     )

@@ -24,6 +24,7 @@ from nst_np.errors import InputError, NSTError
 from nst_np.images import encode_jpeg
 from nst_np.report import animation, folder, rendering
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account, Frame, Recorder
+from nst_np.transfer import StylizeResult
 
 for package in ("jinja2", "matplotlib", "plotly"):
     pytest.importorskip(package)
@@ -54,17 +55,21 @@ def make_account(rows: int = 11, shown: int = 6, **changes: object) -> Account:
     stride = (rows - 1) // (shown - 1)
     shades = [np.full((24, 36, 3), 40 * (index % 6), np.uint8) for index in range(shown)]
     frames = [Frame(i * stride, i * stride / 4, encode_jpeg(shade, 36, 90)) for i, shade in enumerate(shades)]
-    account = Account(
-        title="photo.png in the style of painting.png", command="nst-np photo.png painting.png -o out.png",
+    result = StylizeResult(
         settings=Config(content="in/photo.png", style=("in/painting.png",), output="out.png", network="vgg19",
                         iterations=10, content_weight=0.5, style_weight=0.25, tv_weight=2.0),
         network="vgg19, weights made up (seed 0); on cpu", checksum="0123456789abcdef" * 4, status="budget",
         message="all 10 iterations are done", nit=10, nfev=12, seconds=75.0,
         losses={"total": 100.0, "content": 70.0, "style": 228.0, "tv": 4.0, LAYERS[0]: 70.0, LAYERS[1]: 12345678.9},
-        history=history(rows), frames=frames, content=picture(24, 36, 1), styles=[picture(30, 30, 2)],
-        image=picture(24, 36, 3),
+        history=history(rows), image=picture(24, 36, 3),
     )  # fmt: skip
-    return dataclasses.replace(account, **changes)
+    own = {name: changes.pop(name) for name in list(changes) if name not in StylizeResult.__dataclass_fields__}
+    account = Account(
+        title="photo.png in the style of painting.png", command="nst-np photo.png painting.png -o out.png",
+        result=dataclasses.replace(result, **changes), frames=frames, content=picture(24, 36, 1),
+        styles=[picture(30, 30, 2)],
+    )  # fmt: skip
+    return dataclasses.replace(account, **own)
 
 
 def make_gallery(**changes: object) -> report.Gallery:
@@ -228,7 +233,7 @@ def test_page_holds_the_whole_history_and_all_frames():
     assert [(f["iteration"], f["time"], f["total"]) for f in data["frames"]][:3] == [
         (0, "0 s", "1000"), (2, "0.5 s", "333.33"), (4, "1.0 s", "200")]  # fmt: skip
     assert [base64.b64decode(f["jpeg"]) for f in data["frames"]] == [frame.jpeg for frame in account.frames]
-    assert data["copies"] == {"command": account.command, "config": format_config(account.settings)}
+    assert data["copies"] == {"command": account.command, "config": format_config(account.result.settings)}
 
 
 def test_page_says_what_the_run_was():
@@ -259,7 +264,7 @@ def test_layers_are_in_order_also_those_that_only_larger_sizes_have():
     assert [(curve["name"], curve["y"]) for curve in page.data["layers"]] == [
         ("content scale3", [None, 2.0]), ("style scale2", [1.0, None]), ("style scale10", [None, 3.0])]  # fmt: skip
     assert "Losses jump where the run goes on at its next size." in page.words()
-    one_size = dataclasses.replace(account, settings=dataclasses.replace(account.settings, coarse_to_fine=1))
+    one_size = make_account(history=rows, settings=dataclasses.replace(account.result.settings, coarse_to_fine=1))
     assert "Losses jump" not in Page(report.render_page(one_size)).words()
 
 
@@ -526,11 +531,12 @@ def test_write_report_writes_everything(tmp_path, no_video):
     lines = (page.parent / "history.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 12
     assert lines[1].startswith("0,0.0,1000.0,0.0,2000.0,3.0,")
-    assert Config(**read_config(page.parent / "settings.ini")) == account.settings
-    assert (np.asarray(Image.open(page.parent / "picture.png")) == account.image).all()
+    assert Config(**read_config(page.parent / "settings.ini")) == account.result.settings
+    assert (np.asarray(Image.open(page.parent / "picture.png")) == account.result.image).all()
     links = [a["href"] for tag, a in Page(page.read_text(encoding="utf-8")).elements if tag == "a"]
     assert links == [name for name in FILES if name != "report.html"]
-    report.check_report(page.parent, dataclasses.replace(account.settings, network="auto", output="elsewhere.png"))
+    asked = dataclasses.replace(account.result.settings, network="auto", output="elsewhere.png")
+    report.check_report(page.parent, asked)
 
 
 def test_files_have_the_permissions_that_the_umask_gives(tmp_path, no_video):

@@ -312,7 +312,7 @@ def test_copy_buttons_copy_exactly(page, has_clipboard):
         page.click(f"[data-copy={name}]")
         page.wait_for_selector(f"[data-copy={name}]:has-text('Copied')")
     command = COMMAND if has_clipboard else COMMAND.replace("\r\n", "\n")  # a text area has line feeds only
-    assert page.evaluate("copied") == [command, format_config(make_account().settings)]
+    assert page.evaluate("copied") == [command, format_config(make_account().result.settings)]
 
 
 # --- other runs, other windows ----------------------------------------------------------------------------------------

@@ -89,11 +89,12 @@ def write_report(folder: str | Path, account: Account) -> Path:
     from nst_np.report.curves import write_curves
 
     with staged(folder) as stage:
-        settings = format_config(account.settings)
+        result = account.result
+        settings = format_config(result.settings)
         (stage / _SETTINGS_FILE).write_text(settings, encoding="utf-8")
-        save_image(stage / _PICTURE_FILE, account.image, quality=account.settings.quality, settings=settings)
-        callbacks.write_history(stage / _HISTORY_FILE, [dict(row) for row in account.history])
-        write_curves(stage / "losses.svg", stage / "losses.png", account.history)
+        save_image(stage / _PICTURE_FILE, result.image, quality=result.settings.quality, settings=settings)
+        callbacks.write_history(stage / _HISTORY_FILE, result.history)
+        write_curves(stage / "losses.svg", stage / "losses.png", result.history)
         write_animation(stage, account.frames)
         page = render_page(account, files=sorted(file.name for file in stage.iterdir()))
         (stage / REPORT_FILE).write_text(page, encoding="utf-8")

@@ -44,15 +44,15 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
         "page.html",
         account=account,
         files=files,
-        status=status(account.status),
+        status=status(account.result.status),
         facts=_facts(account),
         inputs=_inputs(account),
-        size=_size(account.image),
-        result=_picture("Result", _size(account.image), account.image, _PICTURE_SIDE),
+        size=_size(account.result.image),
+        result=_picture("Result", _size(account.result.image), account.result.image, _PICTURE_SIDE),
         before=_before(account),
         limits=_limits(account),
         losses=_losses(account),
-        config=format_config(account.settings),
+        config=format_config(account.result.settings),
         data=_data(account),
     )
 
@@ -74,7 +74,7 @@ def _picture(label: str, note: str, pixels: np.ndarray, side: int) -> dict[str, 
 
 def _inputs(account: Account) -> list[dict[str, Any]]:
     """The content image, if there is one, and the style images."""
-    settings = account.settings
+    settings = account.result.settings
     pictures = []
     if account.content is not None:
         pictures.append(_picture("Content", _file_name(settings.content), account.content, _PICTURE_SIDE))
@@ -130,27 +130,27 @@ def _ordinal(n: int) -> str:
 def _facts(account: Account) -> list[tuple[str, str]]:
     """What is worth knowing of the run as a whole, name by name."""
     facts = [
-        ("Ended", account.message),
-        ("Picture", _size(account.image)),
-        ("Iterations", str(account.nit)),
-        ("Evaluations of the objective", str(account.nfev)),
-        ("Time of the optimisation", duration(account.seconds)),
+        ("Ended", account.result.message),
+        ("Picture", _size(account.result.image)),
+        ("Iterations", str(account.result.nit)),
+        ("Evaluations of the objective", str(account.result.nfev)),
+        ("Time of the optimisation", duration(account.result.seconds)),
     ]
-    if account.nit:
-        facts.append(("Time per iteration", duration(account.seconds / account.nit)))
+    if account.result.nit:
+        facts.append(("Time per iteration", duration(account.result.seconds / account.result.nit)))
     return [
         *facts,
-        ("Network", account.network),
-        ("Checksum of the weights", account.checksum or "there are none"),
+        ("Network", account.result.network),
+        ("Checksum of the weights", account.result.checksum or "there are none"),
     ]
 
 
 def _losses(account: Account) -> list[dict[str, Any]]:
     """The losses at the result, a row a term: its value, its weight, its share of the total."""
-    total = account.losses.get("total", 0.0)
-    weights = _weights(account.settings)
+    total = account.result.losses.get("total", 0.0)
+    weights = _weights(account.result.settings)
     rows = []
-    for name, value in account.losses.items():
+    for name, value in account.result.losses.items():
         weight = weights.get(name)
         share = None if weight is None or total == 0 else 100 * weight * value / total
         rows.append({"name": name, "value": value, "weight": weight, "share": share, "is_layer": _is_layer(name)})
@@ -179,7 +179,7 @@ def _layer_order(name: str) -> tuple[str, int, str]:
 
 def _data(account: Account) -> dict[str, Any]:
     """What the page's scripts read."""
-    history = account.history
+    history = account.result.history
     totals = {row["iteration"]: row.get("total") for row in history}
     names = [name for name in dict.fromkeys(key for row in history for key in row) if name not in _CLOCK]
     (iterations,) = columns(history, ["iteration"])
@@ -196,7 +196,7 @@ def _data(account: Account) -> dict[str, Any]:
             }
             for frame in account.frames
         ],
-        "copies": {"command": account.command, "config": format_config(account.settings)},
+        "copies": {"command": account.command, "config": format_config(account.result.settings)},
     }
 
 
@@ -204,6 +204,6 @@ _CLOCK = ("iteration", "seconds")  # what a row of the history has beside losses
 
 
 def _curves(account: Account, names: Sequence[str]) -> list[dict[str, Any]]:
-    weights = _weights(account.settings)
-    values = columns(account.history, names)
+    weights = _weights(account.result.settings)
+    values = columns(account.result.history, names)
     return [{"name": name, "y": y, "weight": weights.get(name)} for name, y in zip(names, values, strict=True)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nst_np.config import Config
 from nst_np.images import encode_jpeg
-from nst_np.transfer import Step
+from nst_np.transfer import Step, StylizeResult
 
 #: Frames that are kept of a run, at most, and the pixels of their longer side. A page that holds them all has about
 #: 15 MB, and noise does not bring it above 25: it is stored with less quality, so as to take no more than a painting.
@@ -84,31 +83,15 @@ class Account:
     ----------
     title : what the page is called.
     command : the shell command line that made the picture.
-    settings : those of the run, as `StylizeResult.settings`.
-    network : one line on the network, its weights and its device.
-    checksum : of the weights, as `StylizeResult.checksum`.
-    status, message, nit, nfev, seconds : as in `StylizeResult`.
-    losses : every term of the objective at `image`.
-    history : a row an iteration, from iteration 0 on: iteration, seconds and every term.
+    result : the run's; in its settings as many iterations as were asked for, also if it was cut short.
     frames : of a `Recorder`.
     content : (H, W, 3) uint8, or None if there is no content image.
     styles : the style images, (H', W', 3) uint8 each; may be none.
-    image : (H, W, 3) uint8, the result.
     """
 
     title: str
     command: str
-    settings: Config
-    network: str
-    checksum: str | None
-    status: str
-    message: str
-    nit: int
-    nfev: int
-    seconds: float
-    losses: Mapping[str, float]
-    history: Sequence[Mapping[str, float]]
+    result: StylizeResult
     frames: Sequence[Frame]
     content: np.ndarray | None
     styles: Sequence[np.ndarray]
-    image: np.ndarray
