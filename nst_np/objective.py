@@ -89,7 +89,8 @@ class Objective:
         published and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first
         is the default: it costs one product a layer, however many the styles, and its loss can come to 0.
     wrap : pixels by which images are continued around their edges, content and generated ones, before the network sees
-        them; features of what was added are not scored. For pictures that are to be tiles.
+        them; features of what was added are not scored. For pictures that are to be tiles. Exact where the picture's
+        sides are multiples of the layers' strides (16 for relu5_1).
 
     Raises
     ------
