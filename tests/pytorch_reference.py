@@ -169,7 +169,7 @@ def centered(y: Tensor) -> Tensor:
 
 
 class TorchObjective:
-    """`nst_np.Objective`: α content + β style + γ total variation, in either normalisation, from the formulas."""
+    """`nst_np.Objective`: α content + β style + γ total variation, in each normalisation, from the formulas."""
 
     def __init__(self, network: Network, content: Tensor, style: Tensor, *, content_layers: Mapping[str, float],
                  style_layers: Mapping[str, float], content_weight: float, style_weight: float, tv_weight: float = 0.0,
@@ -177,7 +177,7 @@ class TorchObjective:
         self._network, self._taps = network, {*content_layers, *style_layers}
         self._content_layers, self._style_layers = content_layers, style_layers
         self._weights = content_weight, style_weight, tv_weight
-        self._relative, self._center = normalization == "relative", center_content
+        self._normalization, self._center = normalization, center_content
         with torch.no_grad():
             self._P = network(content, content_layers)
             self._variation = {name: (centered(P) ** 2).sum() for name, P in self._P.items()}
@@ -202,17 +202,23 @@ class TorchObjective:
 
     def _content_loss(self, name: str, y: Tensor) -> Tensor:
         D = y - self._P[name]
-        if not self._relative:
+        if self._normalization == "published":
             return (D**2).sum() / 2
+        if self._normalization == "mean":
+            return (D**2).mean()
         return ((centered(D) if self._center else D) ** 2).sum() / self._variation[name]
 
     def _style_loss(self, name: str, y: Tensor) -> Tensor:
         G, A, M = gram(y), self._A[name], positions(y)
-        if not self._relative:
+        if self._normalization == "published":
             return ((G - M * A) ** 2).sum() / (4 * len(G) ** 2 * M**2)
+        if self._normalization == "mean":
+            return ((G / (len(G) * M) - A / len(G)) ** 2).mean()
         return ((G / M - A) ** 2).sum() / self._norm[name]
 
     def _total_variation(self, x: Tensor) -> Tensor:
         down, right = x[:, :, 1:] - x[:, :, :-1], x[..., 1:] - x[..., :-1]
+        if self._normalization == "mean":
+            return (down**2).mean() + (right**2).mean()
         total = (down**2).sum() + (right**2).sum()
-        return total / (down.numel() + right.numel()) / 255**2 if self._relative else total
+        return total / (down.numel() + right.numel()) / 255**2 if self._normalization == "relative" else total
