@@ -82,7 +82,7 @@ def parity_errors(architecture, pooling, normalization, dtype, *, seed=3, memory
 
 
 def balanced_weights(network, content, style, x, settings):
-    """Weights with which content, style and total variation have gradients of equal size, so that none hides another."""
+    """Weights with which content, style and total variation have gradients of one size, so that none hides another."""
     alone = {"content_weight": 0.0, "style_weight": 0.0, "tv_weight": 0.0}
 
     def size(name):
