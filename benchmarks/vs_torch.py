@@ -104,13 +104,14 @@ class Networks:
 
     def __init__(self, folder: str, threads: int) -> None:
         from nst_np import load_network
+        from nst_np.weights import read_weights
         from tests.pytorch_reference import TorchVGG, TorchWavelets
 
         self.our_files = evaluation.weight_files(folder)
         self.ours: dict[str, Any] = {name: load_network(name, file, device="cpu", threads=threads)
                                      for name, file in self.our_files.items()}
-        vgg = self.ours["vgg19"]
-        states = _torch_states(vgg.weights, taps_of(layers_of(vgg, SIZES[0])))
+        taps = taps_of(layers_of(self.ours["vgg19"], SIZES[0]))
+        states = _torch_states(read_weights(self.our_files["vgg19"]), taps)
         self.torch_files = {label: _saved(state, f"{folder}/{label}.pth") for label, state in states.items()}
         self.torch_files["PyTorch"] = ""
         vggs = {label: TorchVGG(state) for label, state in states.items()}
@@ -161,10 +162,12 @@ def our_memory(network: str, size: int, threads: int, weights: str) -> dict[str,
     import h5py  # noqa: F401 (for the file of weights: an import, too)
 
     from nst_np import load_network
+    from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
     ours(load_network("wavelet", device="cpu", threads=threads), evaluation.images(WARM_UP)).evaluate()
     images = evaluation.images(size)
-    load = lambda: load_network(network, weights, device="cpu", threads=threads)  # noqa: E731
+    taps = [*CONTENT_LAYERS, *STYLE_LAYERS]  # as `stylize` has it; PyTorch's file holds no more either
+    load = lambda: load_network(network, weights, device="cpu", threads=threads, taps=taps)  # noqa: E731
     return measuring.peaks_of(load, lambda loaded: twice(ours(loaded, images)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nst_np.backend import Backend, make_backend
@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 
 def load_network(architecture: str = Config.network, weights: str | Path = Config.weights, *,
                  pooling: str = Config.pooling, device: str = Config.device, dtype: str = Config.dtype,
-                 threads: int | None = Config.threads, progress: bool = False,
+                 threads: int | None = Config.threads, taps: Iterable[str] | None = None, progress: bool = False,
                  say: Say = lambda line: None) -> FeatureNetwork:
     """A feature network, ready to use.
 
@@ -29,6 +29,7 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     device : ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"gpu:N"``.
     dtype : ``"float32"`` or ``"float64"``.
     threads : CPU threads; by default NST_NP_THREADS or all cores.
+    taps : the layers that will be tapped, if it is known: a VGG keeps no weights beyond the deepest of them.
     progress : show a download's progress.
     say : called with lines for people: what was tried and what was chosen instead.
 
@@ -62,7 +63,7 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         say(f"VGG19's weights are neither here nor to be had: {error}")
         say("using the built-in wavelets; real weights: scripts/fetch_weights.py, --network vgg19, or --weights FILE")
         return _wavelet(backend)
-    return VGG(loaded, backend, pooling=pooling)
+    return VGG(loaded, backend, pooling=pooling, taps=taps)
 
 
 def check_layers(config: Config) -> None:

@@ -23,6 +23,7 @@ from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_s
 from nst_np.load import Say, load_network
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
+from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
 WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
 
@@ -212,11 +213,17 @@ def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], 
     initial = initial_image(config, content, styles, shape)
     if network is None:
         network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
-                               dtype=config.dtype, threads=config.threads, progress=progress, say=say)
+                               dtype=config.dtype, threads=config.threads, taps=_taps(config), progress=progress,
+                               say=say)
     say(f"network {_describe(network)}")
     content_seen = content is not None and config.content_weight > 0
     styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
     return _Run(Plan(config, shape, content_seen, styles_seen), network, callback), initial
+
+
+def _taps(config: Config) -> list[str]:
+    """The layers that a VGG will be tapped at."""
+    return [*(config.content_layers or CONTENT_LAYERS), *(config.style_layers or STYLE_LAYERS)]
 
 
 @contextmanager

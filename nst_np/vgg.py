@@ -41,18 +41,29 @@ class VGG(FeatureNetwork):
     weights : kernels, biases and the pre-processing that they were trained with.
     backend : where to compute.
     pooling : ``"average"`` or ``"max"``.
+    taps : the layers that will be tapped: the network ends with the deepest and keeps no weights beyond. None for all.
+
+    Raises
+    ------
+    InputError
+        If there is no such pooling, or no such layer.
     """
 
-    def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average") -> None:
+    def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average",
+                 taps: Iterable[str] | None = None) -> None:
         if pooling not in POOLS:
             raise InputError(f"pooling must be one of {', '.join(POOLS)}, not {pooling!r}")
-        self.name, self.backend, self.weights, self.pooling = weights.architecture, backend, weights, pooling
+        self.name, self.backend, self.pooling = weights.architecture, backend, pooling
+        self.checksum, self._description = weights.checksum, weights.describe()
+        self.layers = vgg_layers(weights.architecture)
+        if taps is not None:
+            self.check_taps(taps := list(taps))
+            self.layers = self.layers[: max(map(self.layers.index, taps), default=-1) + 1]
         self._pool = fastest(backend, POOLS[pooling])
         self._relu = fastest(backend, layers.relu)
-        self._kernels = {name: backend.asarray(kernel) for name, kernel in weights.kernels.items()}
-        self._biases = {name: backend.asarray(bias) for name, bias in weights.biases.items()}
-        self.layers = vgg_layers(weights.architecture)
-        self.checksum = weights.checksum
+        convolutions = [name for name in self.layers if name in weights.kernels]
+        self._kernels = {name: backend.asarray(weights.kernels[name]) for name in convolutions}
+        self._biases = {name: backend.asarray(weights.biases[name]) for name in convolutions}
         self._preprocess = partial(
             layers.preprocess,
             color_order=weights.color_order,
@@ -74,7 +85,7 @@ class VGG(FeatureNetwork):
 
     def describe(self) -> str:
         """The weights' description."""
-        return self.weights.describe()
+        return self._description
 
     def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
         x, to_pixels = self._preprocess(self.backend.xp, x)

@@ -114,6 +114,20 @@ def test_forward_stops_at_the_deepest_tap():
     assert [name for name, _ in used] == ["relu1_1", "pool1", "conv2_1"]
 
 
+def test_a_network_that_is_no_deeper_than_it_need_be():
+    whole, short = network("vgg19"), VGG(weights(), make_backend("cpu", "float64"), taps=["relu2_1", "pool1"])
+    assert short.layers == whole.layers[: whole.layers.index("relu2_1") + 1]
+    assert list(short._kernels) == ["conv1_1", "conv1_2", "conv2_1"]
+    taps = ["relu2_1", "conv1_2"]
+    features, expected = (net.features(image(20, 20), taps) for net in (short, whole))
+    for tap in taps:
+        np.testing.assert_array_equal(features[tap], expected[tap])
+    assert (short.describe(), short.checksum) == (whole.describe(), whole.checksum)
+    assert VGG(weights(), make_backend("cpu", "float64"), taps=[]).layers == ()
+    with pytest.raises(InputError, match="^vgg19 has no layer 'relu6_1'; valid: conv1_1, .*, pool5$"):
+        VGG(weights(), make_backend("cpu", "float64"), taps=["relu1_1", "relu6_1"])
+
+
 @pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("tapped", [["relu2_1"], ["conv1_1", "relu1_2", "pool1", "conv2_1", "relu2_1"]])
 def test_no_step_hides_a_tapped_layer(tapped, pooling):
@@ -122,7 +136,7 @@ def test_no_step_hides_a_tapped_layer(tapped, pooling):
     steps = [name for name, _ in net._steps(frozenset(tapped))]
     assert set(tapped) <= set(steps)
     assert steps == [name for name in names if name in steps]
-    readable = VGG(net.weights, make_backend("cpu", "float64", fast=False), pooling=pooling)
+    readable = VGG(weights(), make_backend("cpu", "float64", fast=False), pooling=pooling)
     assert [name for name, _ in readable._steps(frozenset(tapped))] == list(names)
 
 
