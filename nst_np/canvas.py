@@ -17,7 +17,7 @@ from nst_np import images
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 SMALLEST = 64  # shorter side, in pixels, of the smallest canvas that work begins on
-LEAST_WRAP = 32  # pixels of a tile's neighbours that are seen, so that a brush stroke finds its other half
+LEAST_WRAP = 32  # pixels of a tile's neighbours that are seen: VGG up to relu4_1 looks no further, relu5_1 does (80)
 
 
 def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:

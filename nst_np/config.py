@@ -35,6 +35,9 @@ OPTIMIZERS = ("lbfgs", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
 
+#: What settings that name a file can say instead; `weights` also "random:SEED".
+WORDS = {"content": (NO_IMAGE,), "init": ("content", "noise", "style", "mix"), "weights": ("auto", "random")}
+
 
 def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
             minimum: float | None = None, above: float | None = None, maximum: float | None = None) -> Any:
@@ -116,8 +119,9 @@ class Config:
             raise InputError(f"style is {NO_IMAGE!r} and a file as well, {format_option(self.style)}")
         if self.style_blend is None:
             return
-        if any(share < 0 for share in self.style_blend) or sum(self.style_blend) == 0:
-            raise InputError(f"style_blend must hold shares of at least 0, not all 0, not {format_option(self.style_blend)}")
+        if any(share < 0 for share in self.style_blend) or not 0 < sum(self.style_blend) < math.inf:
+            raise InputError("style_blend must hold shares of at least 0 with a finite sum above 0, not "
+                             + format_option(self.style_blend))
         if self.style is not None:
             check_shares(self.style_blend, len(self.style))
 
@@ -302,7 +306,7 @@ def _parse_files(text: str) -> Files:
     """A JSON list of files; any other text is one file, whatever its name looks like."""
     try:
         files = json.loads(text) if text.startswith("[") else text
-    except ValueError:
+    except (ValueError, RecursionError):
         return (text,)
     return tuple(files) if isinstance(files, list) and files and all(isinstance(file, str) for file in files) else (text,)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import Pixels
-from nst_np.config import Config
+from nst_np.config import WORDS, Config
 from nst_np.errors import InputError
 
 Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
@@ -38,14 +38,9 @@ def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
     size = config.style_size
     as_it_is = isinstance(style, np.ndarray) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:
-        side = config.size if content is None else _side(content, config.fit)
+        side = config.size if content is None else images.measured_side(content.shape, config.fit)
         size = max(1, round(side * config.style_scale))
     return as_pixels(style, "style image", size, config.fit)
-
-
-def _side(pixels: Pixels, fit: str) -> int:
-    """What `size` is of an image."""
-    return int(max(pixels.shape[:2]) if fit == "longer" else min(pixels.shape[:2]))
 
 
 def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixels]) -> tuple[int, int]:
@@ -79,4 +74,5 @@ def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixel
     try:
         return images.resize_image(images.load_image(init, name="initial image").pixels, *shape)
     except InputError as error:
-        raise InputError(f"init must be 'content', 'noise', 'style', 'mix' or an image file; {error}") from error
+        words = ", ".join(map(repr, WORDS["init"]))
+        raise InputError(f"init must be {words} or an image file; {error}") from error

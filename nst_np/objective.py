@@ -89,8 +89,8 @@ class Objective:
         published and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first
         is the default: it costs one product a layer, however many the styles, and its loss can come to 0.
     wrap : pixels by which images are continued around their edges, content and generated ones, before the network sees
-        them; features of what was added are not scored. For pictures that are to be tiles. Exact where the picture's
-        sides are multiples of the layers' strides (16 for relu5_1).
+        them; features of what was added are not scored. For pictures that are to be tiles. Exact where sides and `wrap`
+        are multiples of the layers' strides and `wrap` is as far as these see: 32 for VGG's relu4_1, 80 for relu5_1.
 
     Raises
     ------
@@ -108,6 +108,8 @@ class Objective:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
+        if wrap < 0:
+            raise InputError(f"wrap must be at least 0, not {wrap}")
         self.network, self.wrap = network, wrap
         self.terms: list[Term] = []
         self.shape: tuple[int, int] | None = None
@@ -116,7 +118,7 @@ class Objective:
         if content is not None:
             content = network.as_image(content)
             self.shape = content.shape[0], content.shape[1]
-            content, _ = layers.wrap_pad(network.backend.xp, content, wrap)
+            content, _ = self._wrapped(content, "content image")
             shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         if content is not None:
@@ -160,7 +162,7 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
-        x, unwrap = layers.wrap_pad(self.network.backend.xp, x, self.wrap)
+        x, unwrap = self._wrapped(x, "image")
         backend = self.network.backend
         statistics: dict[Term, losses.Statistic] = {}
 
@@ -216,18 +218,30 @@ class Objective:
         if layer == PIXELS:
             return rows, F[self.wrap : shape[0] - self.wrap + 1, self.wrap : shape[1] - self.wrap + 1]
         stride = self.network.stride(layer)
-        border = -(-self.wrap // stride)
-        height, width = shape[0] // stride, shape[1] // stride
-        start, stop, _ = rows.indices(height)
-        last = max(border, min(stop, height - border))
-        first = min(max(start, border), last)
-        inside = F[first - start : last - start, border : width - border]
-        return slice(first - border, last - border), inside
+        (top, bottom), (left, right) = (_middle(side, self.wrap, stride) for side in shape[:2])
+        start, stop, _ = rows.indices(shape[0] // stride)
+        last = max(top, min(stop, bottom))
+        first = min(max(start, top), last)
+        return slice(first - top, last - top), F[first - start : last - start, left:right]
+
+    def _wrapped(self, image: Array, name: str) -> tuple[Array, layers.Backward]:
+        """The image with what it is continued by, and the way back."""
+        height, width = image.shape[:2]
+        if self.wrap > min(height, width):
+            raise InputError(f"{name} is {width}×{height}; wrap {self.wrap} needs at least {self.wrap}×{self.wrap}")
+        return layers.wrap_pad(self.network.backend.xp, image, self.wrap)
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
         evaluation = self.evaluate(image)
         return evaluation.value, evaluation.gradient
+
+
+def _middle(side: int, wrap: int, stride: int) -> tuple[int, int]:
+    """Where, along a side with its wrapped borders, a layer's features of the picture begin and end: at least one."""
+    count = max(1, (side - 2 * wrap) // stride)
+    first = (side // stride - count) // 2
+    return first, first + count
 
 
 def _content_loss(network: FeatureNetwork, P: Array, normalization: str, center: bool) -> losses.Loss:
@@ -248,8 +262,8 @@ def _chosen(name: str, choice: str, choices: Mapping[str, T]) -> T:
 def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
     """The shares of so many style images, which add up to 1."""
     given = [1.0] * styles if blend is None else list(blend)
-    if len(given) != styles or not all(0 <= share < math.inf for share in given) or sum(given) == 0:
-        raise InputError(f"style_blend must be {styles} shares of at least 0, not all 0, not {given}")
+    if len(given) != styles or not all(share >= 0 for share in given) or not 0 < sum(given) < math.inf:
+        raise InputError(f"style_blend must be {styles} shares of at least 0 with a finite sum above 0, not {given}")
     return [share / sum(given) for share in given]
 
 

@@ -106,6 +106,10 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
             raise InputError(f"history and output are the same file, {config.output!r}")
     if config.report is not None:
         report.check_report(config.report, config)
+        for written in ("output", "history"):
+            target = getattr(config, written)
+            if target is not None and Path(target).resolve().parent == Path(config.report).resolve():
+                raise InputError(f"{written} {target!r} is in the folder of the report, which has its own files there")
     named = [("content", config.content), ("init", config.init), ("weights", config.weights), *reads.items()]
     named += [("style", style) for style in config.styles]
     for name, source in named:

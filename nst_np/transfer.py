@@ -119,7 +119,7 @@ def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
     content : the photograph, an array (H, W, 3) RGB 0–255 or a file. None for a texture of the style alone.
     style : the painting, likewise, or a list of several (see `style_blend`). None to reconstruct the content alone.
     network : a network of `load_network`, or the name of one, as the settings have it.
-    callback : called with a `Step` for the initial image and after every iteration; returning True then ends the run.
+    callback : called with a `Step` for the initial image and after every iteration; returning True after one ends it.
     say, progress : for `load_network`.
     **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
         content_weight=0.02``. Arrays are taken at the size they have, unless `size` or `fit` (for the content) or

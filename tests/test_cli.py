@@ -392,6 +392,15 @@ def test_a_preset_is_where_settings_begin(command, folder):
     assert settings["style_layers"] == PRESETS["johnson"].settings["style_layers"]
 
 
+def test_what_a_report_would_overwrite_is_refused(refused, folder):
+    Path("rep").mkdir()
+    for option, file in (("-o", "rep/losses.png"), ("--history", "rep/history.csv")):
+        line = refused(*RUN, option, file, "--report", "rep")
+        name = {"-o": "output"}.get(option, "history")
+        assert line == f"{name} {file!r} is in the folder of the report, which has its own files there"
+    assert files(folder / "rep") == []
+
+
 def test_a_preset_and_weights_of_another_network(refused, folder):
     save_weights("vgg19.h5", random_weights("vgg19", 0))
     line = refused(*RUN[:4], "--preset", "gnr652", "--weights", "vgg19.h5", "--size", "32")
@@ -411,7 +420,7 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
     ([*RUN, "third.png"], "style image 'third.png': cannot be opened (No such file or directory)"),
     ([*RUN[:2], "--style", "photo.png", *RUN[2:]], "style is given twice, as 'painting.png' and by --style"),
     ([*RUN, "--style-blend", "1,2,3"], "style_blend has 3 shares for 1 style image"),
-    ([*RUN, "--style-blend", "0"], "style_blend must hold shares of at least 0, not all 0, not 0.0"),
+    ([*RUN, "--style-blend", "0"], "style_blend must hold shares of at least 0 with a finite sum above 0, not 0.0"),
     ([*RUN, "--style-blend", "half"], "argument --style-blend: style_blend must be numbers, as in 0.7,0.3, not 'half'"),
     ([*RUN, "--fit", "wide"], "fit must be one of longer, shorter, square, not 'wide'"),
     ([*RUN, "--preset", "monet"], "preset must be one of gnr652, waykar, "),

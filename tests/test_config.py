@@ -256,7 +256,7 @@ def test_a_config_file_that_cannot_be_opened(tmp_path):
 
 
 @pytest.mark.parametrize("style", [
-    "a.jpg", "a, b.jpg", "[a.jpg", '["a.jpg"]', ["a.jpg", "b.jpg"], ["a, b.jpg", " c.jpg"], ["none"]])
+    "a.jpg", "a, b.jpg", "[a.jpg", "[" * 100_000, '["a.jpg"]', ["a.jpg", "b.jpg"], ["a, b.jpg", " c.jpg"], ["none"]])
 def test_one_style_image_or_several_come_back_from_text(style):
     config = Config(style=style)
     assert config.style == ((style,) if isinstance(style, str) else tuple(style))
@@ -275,7 +275,8 @@ def test_no_style_image_is_no_image_among_others():
     ({"style": ()}, r"style must be a file or several, not \(\)"),
     ({"style": ("a", 3)}, "style must be a file or several, not 3"),
     ({"style": ("a", "b"), "style_blend": (1,)}, "style_blend has 1 shares for 2 style images"),
-    ({"style_blend": (0, 0)}, "style_blend must hold shares of at least 0, not all 0, not 0.0, 0.0"),
+    ({"style_blend": (0, 0)}, "style_blend must hold shares of at least 0 with a finite sum above 0, not 0.0, 0.0"),
+    ({"style_blend": (1e308, 1e308)}, "style_blend must hold shares of at least 0 with a finite sum above 0"),
     ({"style_blend": (2, -1)}, "style_blend must hold shares of at least 0"),
     ({"style_blend": (1, math.nan)}, "style_blend must be numbers, as in"),
     ({"style_blend": "0.5, 0.5"}, "style_blend must be numbers, as in"),

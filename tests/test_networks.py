@@ -290,8 +290,13 @@ def strict_backend(fast):
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize(("name", "pooling"), [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")])
-@pytest.mark.parametrize("normalization", ["published", "relative"])
-def test_nothing_mixes_host_and_device_arrays(name, pooling, normalization, fast):
+@pytest.mark.parametrize("normalization", ["published", "relative", "mean"])
+@pytest.mark.parametrize("extra", [
+    {"style": image(25, 21, 2)},
+    {"style": [image(25, 21, 2), image(22, 24, 4)], "style_blend": (3, 1), "wrap": 16},
+    {"style": [image(25, 21, 2), image(22, 24, 4)], "blend_by": "losses"},
+])
+def test_nothing_mixes_host_and_device_arrays(name, pooling, normalization, fast, extra):
     """The whole objective on an array module that refuses NumPy arrays gives what it gives on NumPy."""
     kinds = {"vgg19": ({"relu2_2": 1.0}, {"relu1_1": 0.5, "conv2_1": 0.5}),
              "wavelet": ({"scale2": 1.0}, {"scale1": 0.5, "scale2": 0.5})}
@@ -299,9 +304,8 @@ def test_nothing_mixes_host_and_device_arrays(name, pooling, normalization, fast
     evaluations = []
     for backend in (strict_backend(fast), make_backend("cpu", "float32")):
         objective = Objective(
-            network(name, pooling=pooling, backend=backend), content=image(20, 23, 1), style=image(25, 21, 2),
-            content_layers=content_layers, style_layers=style_layers, tv_weight=0.1, normalization=normalization,
-            center_content=True)
+            network(name, pooling=pooling, backend=backend), content=image(20, 23, 1), content_layers=content_layers,
+            style_layers=style_layers, tv_weight=0.1, normalization=normalization, center_content=True, **extra)
         evaluation = objective.evaluate(image(20, 23, 3))
         evaluations.append((evaluation.terms, backend.to_host(evaluation.gradient)))
     (terms, gradient), (terms2, gradient2) = evaluations

@@ -195,9 +195,11 @@ def test_the_same_style_twice_is_that_style(networks, blend_by):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"style_blend": (1,)}, "style_blend must be 2 shares of at least 0, not all 0, not [1]"),
-    ({"style_blend": (1, -1)}, "style_blend must be 2 shares of at least 0, not all 0, not [1, -1]"),
-    ({"style_blend": (0, 0)}, "style_blend must be 2 shares of at least 0, not all 0, not [0, 0]"),
+    ({"style_blend": (1,)}, "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [1]"),
+    ({"style_blend": (1, -1)}, "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [1, -1]"),
+    ({"style_blend": (0, 0)}, "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [0, 0]"),
+    ({"style_blend": (1e308, 1e308)},
+     "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [1e+308, 1e+308]"),
     ({"blend_by": "pixels"}, "blend_by must be one of grams, losses, not 'pixels'"),
     ({"tv_normalization": "total"}, "tv_normalization must be one of published, relative, mean, not 'total'"),
 ])
@@ -217,10 +219,30 @@ def test_the_total_variation_can_have_a_normalization_of_its_own(networks):
     assert variation("mean", tv_normalization="published") == variation("published") != variation("mean")
 
 
+@pytest.mark.parametrize("wrap", [7, 16, 24])
 @pytest.mark.parametrize(("name", "step"), [("vgg19", 1e-4), ("wavelet", 2e-3)])
-def test_gradient_of_a_tile(networks, name, step):
-    f = objective(networks[name], "relative", wrap=16).value_and_grad
+def test_gradient_of_a_tile(networks, name, step, wrap):
+    f = objective(networks[name], "relative", wrap=wrap).value_and_grad
     assert gradcheck.check_scalar(f, image(37, 53, 3), step=step) <= 1e-6
+
+
+@pytest.mark.parametrize("side", range(16, 28))
+def test_a_tile_of_any_size_is_scored_at_every_layer(networks, side):
+    layers = {"content_layers": {"relu4_2": 1.0}, "style_layers": {"relu5_1": 1.0}}
+    tile = objective(networks["vgg19"], content=image(side, 40, 1), wrap=side, **layers)
+    evaluation = tile.evaluate(image(side, 40, 3))
+    assert evaluation.terms["content relu4_2"] > 0
+    assert evaluation.terms["style relu5_1"] > 0
+    assert len(tile.terms[0].loss.P) == side // 8
+
+
+def test_wraps_that_cannot_be(networks):
+    with pytest.raises(InputError, match="^wrap must be at least 0, not -1$"):
+        objective(networks["wavelet"], wrap=-1)
+    with pytest.raises(InputError, match="^content image is 53×37; wrap 38 needs at least 38×38$"):
+        objective(networks["wavelet"], wrap=38)
+    with pytest.raises(InputError, match="^image is 30×20; wrap 21 needs at least 21×21$"):
+        objective(networks["wavelet"], content=None, wrap=21).evaluate(image(20, 30, 3))
 
 
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from nst_np.cli.console import write_out
-from nst_np.config import Config, format_option, option_type, parse_option, read_config, replace
+from nst_np.config import Config, format_option, option_names, option_type, parse_option, read_config
 from nst_np.errors import InputError
 from nst_np.presets import PRESETS, with_preset
 from nst_np.version import VERSION
@@ -69,16 +69,10 @@ def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> Any:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the options of `add_settings` give: by the preset, the config file and the command line."""
-    names = {field.name for field in dataclasses.fields(Config)}
-    given = {name: value for name, value in vars(options).items() if name in names}
+    given = {name: value for name, value in vars(options).items() if name in option_names()}
     if options.config is not None:
         given = {**read_config(options.config), **given}
     return given if options.preset is None else with_preset(options.preset, given)
-
-
-def config_of(settings: Mapping[str, Any]) -> Config:
-    """The defaults with these settings."""
-    return replace(Config(), **settings)
 
 
 def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:

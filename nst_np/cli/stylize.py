@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
-from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, config_of, settings_of
-from nst_np.config import Config, parse_option
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of
+from nst_np.config import Config, parse_option, replace
 from nst_np.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
         write_out(read_settings(options.show_settings), encoding="utf-8")  # a config file is, whatever the terminal is
         return DONE
     place_images(options)
-    config = config_of(settings_of(options))
+    config = replace(Config(), **settings_of(options))
     _check_given(config, "content", "style")
     if options.estimate:
         return _estimate(config, options.quiet)
@@ -112,6 +112,8 @@ def _run(config: Config, command: str, options: argparse.Namespace) -> int:
     _say_result(say, config, result)
     if window is not None:
         window.hold()
+        if window.error is not None:
+            say(f"the window was given up: {window.error}")
     return INTERRUPTED if result.status == "interrupted" else DONE
 
 

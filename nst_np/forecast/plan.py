@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nst_np import canvas
+from nst_np import canvas, images
 from nst_np.canvas import scaled_shape
 from nst_np.config import Config, replace
 from nst_np.network import FeatureNetwork
@@ -65,7 +65,7 @@ class Plan:
 
     def side(self, shape: Shape) -> int:
         """What `size` is of a picture of some height and width."""
-        return max(shape) if self.config.fit == "longer" else min(shape)
+        return images.measured_side(shape, self.config.fit)
 
     def resized(self, size: int) -> Plan:
         """The same with another `size`. A style image goes with it if that is where it has its own from."""

@@ -53,9 +53,14 @@ def fitted_shape(shape: tuple[int, ...], size: int, fit: str) -> tuple[int, int]
     if fit == "square" or size < 1:
         return size, size
     height, width = shape[:2]
-    measured = max(height, width) if fit == "longer" else min(height, width)
+    measured = measured_side(shape, fit)
     scaled_height, scaled_width = (max((2 * side * size + measured) // (2 * measured), 1) for side in (height, width))
     return scaled_height, scaled_width
+
+
+def measured_side(shape: tuple[int, ...], fit: str) -> int:
+    """Of a picture's sides the one that `fit` means: the longer one, or else the shorter one."""
+    return max(shape[:2]) if fit == "longer" else min(shape[:2])
 
 
 def fit_image(pixels: npt.NDArray[Any], size: int, fit: str = "longer") -> FloatArray:
