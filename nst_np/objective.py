@@ -106,6 +106,8 @@ class Objective:
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", wrap: int = 0) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
+        if style is not None and not styles:
+            raise InputError("style is an empty list; expected an image, a list of images, or None")
         if content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
         if wrap < 0:

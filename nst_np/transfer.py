@@ -244,7 +244,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
     """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
     return Objective(
         network, content=content if config.content_weight else None,
-        style=list(styles) if config.style_weight else None,
+        style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,

@@ -201,11 +201,12 @@ def test_the_same_style_twice_is_that_style(networks, blend_by):
     ({"style_blend": (1e308, 1e308)},
      "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [1e+308, 1e+308]"),
     ({"blend_by": "pixels"}, "blend_by must be one of grams, losses, not 'pixels'"),
+    ({"style": []}, "style is an empty list; expected an image, a list of images, or None"),
     ({"tv_normalization": "total"}, "tv_normalization must be one of published, relative, mean, not 'total'"),
 ])
 def test_blends_that_cannot_be(networks, changes, message):
     with pytest.raises(InputError) as error:
-        objective(networks["wavelet"], style=[image(41, 38, 2), image(30, 45, 4)], **changes)
+        objective(networks["wavelet"], **{"style": [image(41, 38, 2), image(30, 45, 4)], **changes})
     assert str(error.value) == message
 
 

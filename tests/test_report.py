@@ -263,9 +263,16 @@ def test_layers_are_in_order_also_those_that_only_larger_sizes_have():
     page = Page(report.render_page(account))
     assert [(curve["name"], curve["y"]) for curve in page.data["layers"]] == [
         ("content scale3", [None, 2.0]), ("style scale2", [1.0, None]), ("style scale10", [None, 3.0])]  # fmt: skip
-    assert "Losses jump where the run goes on at its next size." in page.words()
-    one_size = make_account(history=rows, settings=dataclasses.replace(account.result.settings, coarse_to_fine=1))
-    assert "Losses jump" not in Page(report.render_page(one_size)).words()
+
+
+def test_losses_jump_where_there_are_several_sizes():
+    once = dataclasses.replace(make_account().result.settings, coarse_to_fine=1)
+    small, large, one_size = (
+        Page(report.render_page(make_account(image=picture(side, side), **changes))).words()
+        for side, changes in ((64, {}), (128, {}), (128, {"settings": once}))
+    )  # fmt: skip
+    assert "Losses jump where the run goes on at its next size." in large
+    assert "Losses jump" not in small + one_size
 
 
 @pytest.mark.parametrize(

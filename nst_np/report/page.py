@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_np import canvas
 from nst_np.config import Config, format_config
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account
@@ -51,6 +52,7 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
         result=_picture("Result", _size(account.result.image), account.result.image, _PICTURE_SIDE),
         before=_before(account),
         limits=_limits(account),
+        several_sizes=len(canvas.factors(account.result.image.shape, account.result.settings.coarse_to_fine)) > 1,
         losses=_losses(account),
         config=format_config(account.result.settings),
         data=_data(account),

@@ -18,11 +18,12 @@ function press(button) {
   for (const other of button.parentElement.children) other.setAttribute("aria-pressed", String(other === button));
 }
 
-/** How many powers of ten to step from tick to tick of a logarithmic axis; null for finer steps than one. */
-function decadesApart(curves) {
+/** The step from tick to tick of a logarithmic axis: powers of ten, or 1, 2 and 5 of each, or as Plotly finds it. */
+function logarithmicStep(curves) {
   const exponents = curves.flatMap((curve) => curve.y.filter((y) => y > 0).map(Math.log10));
   const decades = exponents.reduce((a, b) => Math.max(a, b), -Infinity) - exponents.reduce((a, b) => Math.min(a, b), Infinity);
-  return decades > 2 ? Math.ceil(decades / 7) : null;
+  if (decades > 2) return Math.ceil(decades / 7);
+  return decades > 0.7 ? "D2" : null;
 }
 
 /**
@@ -49,7 +50,7 @@ function lossChart(id, curves, picked) {
   const coarse = matchMedia("(pointer: coarse)").matches; // fingers scroll the page rather than zoom the plot
   const axis = () => ({ gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, automargin: true });
   const scales = {
-    log: { type: "log", dtick: decadesApart(curves), exponentformat: "power" },
+    log: { type: "log", dtick: logarithmicStep(curves), exponentformat: "power" },
     linear: { type: "linear", dtick: null, exponentformat: "SI" },
   };
   const layout = {
