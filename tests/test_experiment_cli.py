@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -159,7 +160,15 @@ def test_a_report(command):
     assert files() == before
     assert command(*run, "-o", "out", "--report", "out") == (0, "", "")  # its own folder will do
     assert "report.html" in names("out")
-    assert files("out/runs") == {path: file for path, file in before.items() if path.startswith("out/runs")}
+    runs = {path: file for path, file in before.items() if path.startswith("out/runs")}
+    assert files("out/runs") == runs
+
+    Path("moved").mkdir()  # what is done stays done, and its report stands, wherever images and devices are
+    Path("photo.png").rename("moved/photo.png")
+    moved = ["one.toml", "moved/photo.png", *run[2:], "--device", "cpu"]
+    assert command(*moved, "-o", "out", "--report", "report") == (0, "", "")
+    assert files("out/runs") == runs
+    assert Path("report/reports/01-01-alpha-0-5/report.html").exists()
 
 
 # --- images and settings ----------------------------------------------------------------------------------------------
@@ -202,17 +211,20 @@ def test_another_preset(command):
 
 @pytest.mark.parametrize("arguments, line", [
     ([], "no sweep is given; expected NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)"),
-    (["none.toml", "photo.png", "painting.png"], "sweep 'none.toml': No such file or directory"),
-    (["two.toml"], "no content image is given, and sweep 'two.toml' needs one"),
-    (["two.toml", "photo.png"], "no style image is given, and sweep 'two.toml' needs one"),
-    (["two.toml", "photo.png", "painting.png"], "no folder is given; expected -o FOLDER"),
-    (["waykar-style", "x.png", "--style", "y.png"], "style is given twice, as 'x.png' and by --style"),
-    (["wavelet-style", "--content", "photo.png", "--style", "painting.png"],
+    (["none.toml", "photo.png", "painting.png", "-o", "out"], "sweep 'none.toml': No such file or directory"),
+    (["two.toml", "-o", "out"], "no content image is given, and sweep 'two.toml' needs one"),
+    (["two.toml", "photo.png", "-o", "out"], "no style image is given, and sweep 'two.toml' needs one"),
+    (["none.toml", "none.png", "none.png"], "no folder is given; expected -o FOLDER"),
+    (["waykar-style", "x.png", "--style", "y.png", "-o", "out"], "style is given twice, as 'x.png' and by --style"),
+    (["wavelet-style", "--content", "photo.png", "--style", "painting.png", "-o", "out"],
      "sweep 'wavelet-style' needs no content image, but 'photo.png' is given"),
     (["two.toml", "photo.png", "none.png", "-o", "out"],
      "style image 'none.png': cannot be opened (No such file or directory)"),
-    (["two.toml", "photo.png", "painting.png", "-o", "out", "--jobs", "none"],
-     "argument --jobs: jobs must be a whole number of at least 1, not 'none'"),
+    *((["two.toml", "photo.png", "painting.png", "-o", "out", "--jobs", jobs],
+       f"argument --jobs: jobs must be a whole number from 1 to 9999, not {jobs!r}")
+      for jobs in ("none", "0", "-1", "1.5", "10000", "9" * 5000)),
+    (["two.toml", "photo.png", "painting.png", "-o", "out", "--init", "none.png"],
+     "initial image 'none.png': cannot be opened (No such file or directory)"),
     (["two.toml", "photo.png", "painting.png", "-o", "out", "--threads", "2", "--jobs", "3"],
      "jobs must be between 1 and 2, the number of threads to share, not 3"),
     (["two.toml", "photo.png", "painting.png", "-o", "out", "--content-weight", "3"],
@@ -275,6 +287,7 @@ def test_a_reconstruction_of_named_layers(command, refused):
 
 @pytest.mark.parametrize("arguments, line", [
     (["photo.png"], "no image or no --what is given; expected IMAGE --what content|style -o FOLDER"),
+    (["photo.png", "--what", "style"], "no folder is given; expected -o FOLDER"),
     (["photo.png", "--what", "colour", "-o", "x"], "what must be one of content, style, not 'colour'"),
     (["none.png", "--what", "style", "-o", "x"], "style image 'none.png': cannot be opened (No such file or"),
     (["photo.png", "--what", "content", "--layers", "scale1 scale99", "-o", "x"], "wavelet has no layer 'scale99'; "),
@@ -282,6 +295,26 @@ def test_a_reconstruction_of_named_layers(command, refused):
 ])
 def test_reconstructions_that_are_refused(refused, arguments, line):
     assert refused(*arguments, "--network", "wavelet", main=reconstruct_main).startswith(line)
+
+
+@posix
+def test_names_that_are_no_unicode(command):
+    """The bytes of a file's name in a legacy encoding cost neither the pictures nor what is made of them."""
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        Path(name).write_bytes(Path("painting.png").read_bytes())
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    quick = [*QUICK[:-4], "--iterations", "1", "-q"]
+    Path("styles.toml").write_text('columns = "styles"')
+    arguments = ["styles.toml", "photo.png", name, "painting.png", "-o", "out", *quick]
+    assert command(*arguments, *QUICK[-2:]) == (0, "", "")
+    assert names("out") == ["runs", "sheet.png", "sweep.json", "table.csv", "table.md"]
+    assert "caf\\udce9.png" in Path("out/table.md").read_text(encoding="utf-8")
+    arguments = [name, "--what", "style", "--layers", "scale1", "-o", "again", *quick]
+    assert command(*arguments, main=reconstruct_main) == (0, "", "")
+    assert json.loads(Path("again/sweep.json").read_text())["title"] == f"{name}: its style, reconstructed"
+    assert Path("again/sheet.png").exists()
 
 
 # --- as a process -----------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from nst_np.config import Config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
 from nst_np.experiments import expand, parse_sweep, pool, worker
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import Folder, Result
-from nst_np.experiments.galleries import common_settings
+from nst_np.experiments.folder import Folder, Result, write_result
+from nst_np.experiments.galleries import _report_cells, common_settings
 from nst_np.experiments.identity import difference
 from nst_np.experiments.running import run_grid, settle
 from nst_np.images import read_settings
@@ -428,7 +428,7 @@ def fake_worker(tmp_path, monkeypatch):
             print(json.dumps(news), flush=True)
         exec(job["code"])
     """))
-    monkeypatch.setattr(pool, "_WORKER", "fake_worker")
+    monkeypatch.setattr(pool, "_PROGRAM", "import fake_worker")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def tasks(*codes):
@@ -451,13 +451,15 @@ def test_how_processes_end(fake_worker):
         "os.kill(os.getpid(), 9)",
         "os.kill(os.getpid(), 11)",
         "sys.exit(3)",
+        "print(7); print('null'); print('[' * 100_000); print('{\"iteration\": 1}'); print('{\"error\": 1}'); "
+        "sys.stdout.buffer.write(b'\\xff\\n'); tell(error='after all that', no_room=False); sys.exit(1)",
     )
     events = list(pool.work(tasks, 2))
     over = ends(events)
     assert [(over[id(task)].error, over[id(task)].no_room) for task in tasks] == [
         (None, False), ("no such image", False), ("disk full", True), ("lines", False),
         ("killed by signal 9, as is done where memory runs out", False), ("killed by signal 11", False),
-        ("ended with exit code 3", False)]
+        ("ended with exit code 3", False), ("after all that", False)]
     progress = [(event.iteration, event.iterations) for event in events if isinstance(event, pool.Progress)]
     assert progress == [(1, 2), (2, 2)]
 
@@ -537,11 +539,99 @@ def test_what_all_runs_have_in_common():
     assert "[machine]" not in common_settings(alone)
 
 
-def test_differences_of_images_count_where_there_are_pictures():
-    there, here = {"a": {"content": "1", "size": "2"}}, {"a": {"content": "3", "size": "2"}}
+@pytest.mark.parametrize("setting, what", [
+    ("content", "image"), ("style", "image"), ("init", "image"), ("weights", "file"),
+])
+def test_differences_of_files_count_where_there_are_pictures(setting, what):
+    one, other = "0" * 64, "1" * 64
+    there, here = {"a": {setting: one, "size": "2"}}, {"a": {setting: other, "size": "2"}}
     assert difference(there, here, []) is None
-    assert difference(there, here, ["a"]) == "content of run a is another image there"
-    assert difference(there, {"a": {"content": "1", "size": "2"}}, ["a"]) is None
+    assert difference(there, here, ["a"]) == f"{setting} of run a is another {what} there"
+    assert difference(there, there, ["a"]) is None
+    word = {"a": {setting: "noise", "size": "2"}}
+    assert difference(word, here, []) == f"{setting} of run a is noise there and a file here"
+    mix = {"a": {**word["a"], setting: "mix"}}
+    assert difference(mix, word, []) == f"{setting} of run a is mix there and noise here"
+
+
+@pytest.mark.parametrize("content, init, weights, expected", [
+    ("none", "noise", "random:0", ("none", "noise", "random:0")),
+    ("photo.png", "content", "auto", ("{}/photo.png", "content", "auto")),
+    ("photo.png", "photo.png", "vgg19.h5", ("{}/photo.png", "{}/photo.png", "{}/vgg19.h5")),
+])
+def test_words_of_settings_are_no_files(folder, content, init, weights, expected):
+    """Whatever lies in the current folder."""
+    for name in ("none", "noise", "content", "random:0", "auto"):
+        Path(name).mkdir()
+    Path("vgg19.h5").write_text("weights")
+    grid = grid_of("", contents=[content], network="vgg19", init=init, weights=weights)
+    config = Folder("out", grid).config(grid.runs[0], 1, None)
+    assert (config.content, config.init, config.weights) == tuple(text.format(folder) for text in expected)
+
+
+def test_files_count_by_what_is_in_them(folder):
+    def digest(**given):
+        grid = grid_of("", **{"network": "vgg19", "init": "start.png", "weights": "w/vgg19.h5", **given})
+        return Folder("out", grid).digest(grid.runs[0])
+
+    image, painting = (Path(name).read_bytes() for name in ("photo.png", "painting.png"))
+    Path("w").mkdir()
+    Path("w/vgg19.h5").write_text("weights")
+    Path("copy.h5").write_text("weights")
+    for name in ("start.png", "copy.png"):
+        Path(name).write_bytes(image)
+    first = digest()
+    assert digest(init="copy.png", weights="copy.h5") == digest(weights="w") == first
+    Path("start.png").write_bytes(painting)
+    assert digest() != first
+    Path("start.png").write_bytes(image)
+    Path("w/vgg19.h5").write_text("other weights")
+    assert digest() != first
+
+
+@pytest.mark.parametrize("text", [
+    "", "total\n1\n", "iteration,total\nnan,1\n", "iteration,total\ninf,1\n", "iteration,total\n1\n", "iteration\nx\n",
+    "iteration,total\n1,2,3\n", "\0",
+])
+def test_a_damaged_history_is_none(folder, text):
+    kept = Folder("out", grid_of(""))
+    run, = kept.grid.runs
+    kept.run_folder(run).mkdir(parents=True)
+    history = kept.run_folder(run) / "history.csv"
+    history.write_text("iteration,total\n1,2.5\n")
+    assert kept.history(run) == [{"iteration": 1, "total": 2.5}]
+    history.write_text(text)
+    assert kept.history(run) == []
+
+
+def test_modules_in_the_current_folder_are_left_alone(folder):
+    for name in ("json.py", "numpy.py"):
+        Path(name).write_text("raise SystemExit('poison')")
+    summary = run_grid(grid_of(f"[settings]{QUICK}"), "out")
+    assert (summary.done, summary.failed) == (1, {})
+
+
+def test_a_run_that_ends_before_its_last_snapshot(folder):
+    """It is one run of the report; the places that it did not come to tell how it ended."""
+    kept = Folder("out", grid_of("snapshots = [1, 2, 9, 10]"))
+    run, = kept.grid.runs
+    kept.run_folder(run).mkdir(parents=True)
+    for count in (1, 2):
+        Image.new("RGB", (4, 4)).save(kept.run_folder(run) / f"after-0000{count}.png")
+    rows = [{"iteration": n, "total": 9.0 - n, "seconds": 0.5 * n} for n in range(4)]
+    (kept.run_folder(run) / "history.csv").write_text(
+        "iteration,total,seconds\n" + "".join(f"{n},{9.0 - n},{0.5 * n}\n" for n in range(4)))
+    result = Result(kept.digest(run), "converged", "it is flat", {"total": 6.0}, 1.5, 3, 4, "")
+    write_result(kept.run_folder(run), result)
+    cells = list(_report_cells("report", kept, run))
+    told = [(cell.column, cell.run, cell.label, cell.message, cell.seconds, cell.losses, cell.history)
+            for cell in cells]
+    assert told == [
+        (0, "01-01", "x, 1 iteration", "after 1 of 3 iterations", 0.5, {"total": 8.0}, []),
+        (1, "01-01", "x, 2 iterations", "after 2 of 3 iterations", 1.0, {"total": 7.0}, []),
+        (2, "01-01", "x", "it is flat", 1.5, {"total": 6.0}, []),
+        (3, "01-01", "x", "it is flat", 1.5, {"total": 6.0}, rows)]
+    assert [cell.picture is None for cell in cells] == [False, False, True, True]
 
 
 def test_damaged_results_are_done_again(folder):

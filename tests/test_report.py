@@ -77,10 +77,10 @@ def make_gallery(**changes: object) -> report.Gallery:
     jpeg = encode_jpeg(picture(24, 36), 36, 90)
     losses = {"total": 12.5, "style": 0.25, "style relu1_1": 0.5}
     cells = [
-        report.Cell(1, 0, "c", jpeg, "budget", "done", 20.0, losses, history(3), "run c/report.html"),
-        report.Cell(0, 1, "b", None, "failed", "NaN in the style loss", 4.0, {}, [], None),
-        report.Cell(0, 0, "a", jpeg, "converged", "done", 10.0, losses, history(5), None),
-        report.Cell(1, 2, "d", None, report.PLANNED, "", 0.0, {}, [], None),
+        report.Cell(1, 0, "3", "c", jpeg, "budget", "done", 20.0, losses, history(3), "run c/report.html"),
+        report.Cell(0, 1, "2", "b", None, "failed", "NaN in the style loss", 4.0, {}, [], None),
+        report.Cell(0, 0, "1", "a", jpeg, "converged", "done", 10.0, losses, history(5), None),
+        report.Cell(1, 2, "4", "d", None, report.PLANNED, "", 0.0, {}, [], None),
     ]
     gallery = report.Gallery("layers by ratio", "nst-np-experiment x", ["r0", "r1"], ["c0", "c1", "c2"], cells,
                              "[start]\n")
@@ -383,6 +383,19 @@ def test_gallery_says_what_the_runs_were():
     }
 
 
+def test_snapshots_of_a_run_are_one_run():
+    early, late = (report.Cell(0, column, "1", f"a, {count} iterations", None, "budget", f"after {count}", seconds,
+                               {"total": total}, [])
+                   for column, (count, seconds, total) in enumerate(((5, 2.0, 77.5), (10, 4.0, 33.5))))
+    other = report.Cell(1, 0, "2", "b, 5 iterations", None, "failed", "no memory", 0.0, {}, [])
+    words = Page(report.render_gallery(make_gallery(cells=[late, other, early]))).words()
+    assert "2 runs: 1 finished, 1 failed; 4.0 s in all" in words
+    table = words[words.index("Run Ended Time total Message") :]
+    rows = "a, 10 iterations finished 4.0 s 33.5 after 10 b, 5 iterations failed no memory"
+    assert table.startswith(f"Run Ended Time total Message {rows}")
+    assert "77.5 · 2.0 s" in words  # it is on the contact sheet
+
+
 def test_gallery_without_a_run():
     gallery = make_gallery(cells=[], row_labels=[], column_labels=[])
     page = Page(report.render_gallery(gallery))
@@ -408,6 +421,21 @@ def test_write_gallery_makes_its_folder_and_replaces_what_was_there(tmp_path):
     assert report.write_gallery(tmp_path / "sweep", make_gallery(title="other")) == path
     assert path.read_text(encoding="utf-8") == first.replace("layers by ratio", "other")
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["report.html", "run"]
+
+
+def test_names_that_are_no_unicode_do_not_cost_the_gallery(tmp_path):
+    path = report.write_gallery(tmp_path, make_gallery(title="caf\udce9"))
+    assert "<h1>caf\\udce9</h1>" in path.read_text(encoding="utf-8")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    stale = tmp_path / ".0123456789abcdef.tmp"
+    stale.mkdir()
+    (stale / "report.html").write_text("half")
+    (tmp_path / ".fedcba9876543210.tmp").write_text("half")
+    (tmp_path / ".kept.tmp").mkdir()
+    report.write_gallery(tmp_path, make_gallery())
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".kept.tmp", "report.html"]
 
 
 # --- the folder, before a run -----------------------------------------------------------------------------------------

@@ -435,7 +435,9 @@ def test_gallery_enlarges_a_picture_with_mouse_and_keys(sweep_page):
 
 def test_contact_sheet_scrolls_in_its_own_box_with_its_labels(browser, tmp_path):
     jpeg = encode_jpeg(np.zeros((24, 36, 3), np.uint8), 36, 90)
-    cells = [report.Cell(r, c, f"{r}/{c}", jpeg, "budget", "", 1.0, {}, []) for r in range(9) for c in range(9)]
+    cells = [
+        report.Cell(r, c, f"{r}/{c}", f"{r}/{c}", jpeg, "budget", "", 1.0, {}, []) for r in range(9) for c in range(9)
+    ]
     labels = [f"label {i}" for i in range(9)]
     gallery = make_gallery(cells=cells, row_labels=labels, column_labels=labels)
     with opened(browser, tmp_path, report.render_gallery(gallery), 400) as page:

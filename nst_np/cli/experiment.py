@@ -14,8 +14,9 @@ from nst_np.cli.parsing import HelpFormatter, Parser, add_settings
 from nst_np.config import format_option, option_names, read_config
 from nst_np.errors import InputError
 from nst_np.experiments import Grid, Sweep, expand, load_sweep, sweep_names
+from nst_np.experiments.sweep import OF_THE_FOLDER
 
-_OF_THE_FOLDER = ("content", "style", "output", "history", "report")  # options that mean something else for many runs
+_OF_MANY_RUNS = ("content", "style", *OF_THE_FOLDER)  # options that mean something else than for one run
 
 
 def experiment_main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +45,7 @@ def _parser() -> Parser:
     parser.add_argument("--list", action="store_true", help="print the sweeps that come with nst_np, and exit")
     parser.add_argument("--dry-run", action="store_true", help="print the runs and in what they differ, and exit")
     add_folder_options(parser)
-    add_settings(parser, skip=_OF_THE_FOLDER)
+    add_settings(parser, skip=_OF_MANY_RUNS)
     return parser
 
 
@@ -57,9 +58,15 @@ def add_folder_options(parser: Parser) -> None:
                         help="runs at a time, which share the CPU threads (--threads, or all cores) (default: 1)")
 
 
+def check_folder_given(options: argparse.Namespace) -> None:
+    """Refuse a command line without a folder before anything is read or downloaded."""
+    if options.output is None:
+        raise InputError("no folder is given; expected -o FOLDER")
+
+
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"jobs must be a whole number of at least 1, not {text!r}")
+    if not text.isdecimal() or len(text) > 4 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"jobs must be a whole number from 1 to 9999, not {text!r}")
     return int(text)
 
 
@@ -70,6 +77,8 @@ def _experiment(options: argparse.Namespace, command: str) -> int:
         return DONE
     if options.sweep is None:
         raise InputError("no sweep is given; expected NAME|FILE.toml CONTENT STYLE -o FOLDER (see --list)")
+    if not options.dry_run:
+        check_folder_given(options)
     sweep = load_sweep(options.sweep)
     contents, styles = place_images(options, sweep)
     grid = make_grid(options, sweep, contents, styles)
@@ -103,17 +112,15 @@ def given_settings(options: argparse.Namespace, sweep: Sweep) -> dict[str, Any]:
     A config file has often all settings there are: of those that the sweep varies, and of files, it is not asked.
     """
     from_file = {} if options.config is None else read_config(options.config)
-    known = {name: value for name, value in from_file.items() if name not in (*_OF_THE_FOLDER, *sweep.varied)}
+    known = {name: value for name, value in from_file.items() if name not in (*_OF_MANY_RUNS, *sweep.varied)}
     named = {name: value for name, value in vars(options).items() if name in option_names()}
-    return {**known, **{name: value for name, value in named.items() if name not in _OF_THE_FOLDER}}
+    return {**known, **{name: value for name, value in named.items() if name not in _OF_MANY_RUNS}}
 
 
 def do_runs(options: argparse.Namespace, grid: Grid, program: str, command: str) -> int:
     """Do what is not done yet, and say how it went."""
     from nst_np.experiments.running import run_grid
 
-    if options.output is None:
-        raise InputError("no folder is given; expected -o FOLDER")
     console = Console(sys.stderr)
     summary = run_grid(grid, options.output, jobs=options.jobs, report_folder=options.report, command=command,
                        stream=None if options.quiet else console)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from nst_np.cli.console import guarded
-from nst_np.cli.experiment import add_folder_options, do_runs, given_settings, make_grid
+from nst_np.cli.experiment import add_folder_options, check_folder_given, do_runs, given_settings, make_grid
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings
 from nst_np.errors import InputError
 from nst_np.experiments import Sweep
@@ -50,6 +50,7 @@ def _reconstruct(options: argparse.Namespace, command: str) -> int:
 
     if options.image is None or options.what is None:
         raise InputError("no image or no --what is given; expected IMAGE --what content|style -o FOLDER")
+    check_folder_given(options)
     sweep = reconstruction(
         options.image, options.what, options.layers.replace(",", " ").split(), each=options.each,
         preset=options.preset, given=given_settings(options, Sweep("", "")), progress=not options.quiet,

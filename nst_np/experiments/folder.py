@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_np.config import NO_IMAGE, Config, format_config, replace
+from nst_np.config import WORDS, Config, format_config, replace
 from nst_np.errors import InputError
 from nst_np.experiments.grid import PICTURE, Grid, Run
-from nst_np.experiments.identity import difference, digest, identity, image_sums
+from nst_np.experiments.identity import difference, digest, file_of, file_sums, identity
 from nst_np.files import check_can_write, replacing
 
 SHEET, TABLE_CSV, TABLE_MD = "sheet.png", "table.csv", "table.md"
@@ -55,12 +55,12 @@ class Folder:
     Raises
     ------
     InputError
-        If an image of the grid cannot be read.
+        If a file of the grid cannot be read.
     """
 
     def __init__(self, path: str | Path, grid: Grid) -> None:
         self.path, self.grid = Path(path), grid
-        sums = image_sums(grid)
+        sums = file_sums(grid)
         self._identities = {run.name: identity(run, sums) for run in grid.runs}
 
     def __str__(self) -> str:
@@ -173,9 +173,9 @@ class Folder:
         try:
             with (self.run_folder(run) / HISTORY).open(newline="", encoding="utf-8") as file:
                 rows = [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
-        except (OSError, ValueError, TypeError, csv.Error):
+            return [{**row, "iteration": int(row["iteration"])} for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, csv.Error):
             return []
-        return [{**row, "iteration": int(row["iteration"])} for row in rows]
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -184,9 +184,9 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; or `OSError`."""
+    """Write a file, whole or not at all; or `OSError`. What is no Unicode in it, as file names can be, is escaped."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def reason(error: BaseException) -> str:
@@ -195,7 +195,7 @@ def reason(error: BaseException) -> str:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -209,6 +209,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _absolute(config: Config) -> Config:
     """The same settings wherever they are read."""
-    files = {name: str(Path(value).absolute()) for name in ("content", "init", "weights")
-             if (value := getattr(config, name)) is not None and value != NO_IMAGE and Path(value).exists()}
+    files = {name: str(Path(file).absolute()) for name in WORDS
+             if (file := file_of(config, name)) is not None and Path(file).exists()}  # not so ~, which stays as it is
     return replace(config, **files, style=tuple(str(Path(file).absolute()) for file in config.styles) or config.style)

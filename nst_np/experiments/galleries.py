@@ -90,7 +90,7 @@ def check_report_folder(path: str, folder: Folder, configs: Mapping[str, Config]
     ----------
     path : the folder, which can be that of the experiment.
     folder : the experiment.
-    configs : the settings of every run, with the folder of its own report.
+    configs : the settings of every run that is to be done, with the folder of its own report.
 
     Raises
     ------
@@ -130,28 +130,28 @@ def write_report(path: str, folder: Folder, command: str) -> None:
 
 def _report_cells(path: str, folder: Folder, run: Run) -> Iterator[report.Cell]:
     """The cells of a run: one, or one for each snapshot, with the losses as they were then."""
-    result, history = folder.result(run), folder.history(run)
+    result, history, last = folder.result(run), folder.history(run), [*run.pictures][-1]
     page = Path(_REPORTS) / run.name / report.REPORT_FILE
     link = page.as_posix() if (Path(path) / page).is_file() else None
     for picture in _pictures(folder, run, result):
         jpeg = None
         if not isinstance(picture.cell, str):
             jpeg = images.encode_jpeg(picture.cell, _PICTURE_SIDE, _PICTURE_QUALITY)
-        cell = partial(report.Cell, *picture.place, picture=jpeg, link=link)
+        cell = partial(report.Cell, *picture.place, run.name, picture=jpeg, link=link,
+                       history=history if result is not None and picture.place == last else [])
         if result is None:
             error = folder.error(run)
             yield cell(run.label, status=report.PLANNED if error is None else "failed", message=error or "", seconds=0,
-                       losses={}, history=[])
-        elif picture.iteration is None:
+                       losses={})
+        elif picture.iteration is None or picture.iteration > result.nit:
             yield cell(run.label, status=result.status, message=result.message, seconds=result.seconds,
-                       losses=result.losses, history=history)
+                       losses=result.losses)
         else:
             terms = next((dict(line) for line in history if line["iteration"] == picture.iteration), {})
             seconds = terms.pop("seconds", 0)
-            count = int(terms.pop("iteration", 0))
+            terms.pop("iteration", None)
             yield cell(f"{run.label}, {folder.grid.columns[picture.place[1]]}", status=result.status, seconds=seconds,
-                       message=f"after {count} of {result.nit} iterations", losses=terms,
-                       history=history if picture.iteration == run.snapshots[-1] else [])
+                       message=f"after {picture.iteration} of {result.nit} iterations", losses=terms)
 
 
 def common_settings(configs: list[Config]) -> str:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-_WORKER = "nst_np.experiments.worker"
+#: What a process runs. Nothing that happens to lie in the current folder is taken for a module.
+_PROGRAM = ("import sys; sys.path[:] = filter(None, sys.path); "
+            "from nst_np.experiments.worker import main; sys.exit(main())")
 _ROOT = Path(__file__).resolve().parent.parent.parent  # where `nst_np` is found, installed or not
 _WAIT = 0.5  # seconds after which Ctrl-C is noticed on systems where waiting cannot be interrupted
 
@@ -76,9 +78,9 @@ def work(tasks: Sequence[Task], jobs: int) -> Generator[Progress | End, None, No
 
 
 def _environment() -> dict[str, str]:
-    """This process's, in which Python finds the same nst_np, and nothing that happens to lie in the current folder."""
+    """This process's, in which Python finds the same nst_np."""
     paths = (str(_ROOT), os.environ.get("PYTHONPATH"))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 class _Process:
@@ -89,8 +91,9 @@ class _Process:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         # A session of its own, so that Ctrl-C in a terminal reaches it through `close` only.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _WORKER, str(task.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._errors, text=True, encoding="utf-8", env=_environment(), start_new_session=True,
+            [sys.executable, "-c", _PROGRAM, str(task.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._errors, text=True, encoding="utf-8", errors="replace", env=_environment(),
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,20 +114,19 @@ class _Process:
         return getattr(self._process, name)
 
     def _read(self) -> None:
-        """Pass on what the process says; then, how it ended."""
-        failure: dict[str, Any] = {}
+        """Pass on what the process says; then, how it ended. What some library prints is passed over."""
+        failure: tuple[str, bool] | None = None
         for line in self._stream("stdout"):
-            try:
-                news = json.loads(line)
-            except ValueError:  # what some library prints
-                continue
-            if "error" in news:
-                failure = news
-            else:
-                self._events.put(Progress(self._task, news["iteration"], news["iterations"]))
+            match _parsed(line):
+                case {"error": str(error), "no_room": bool(no_room)}:
+                    failure = error, no_room
+                case {"iteration": int(iteration), "iterations": int(iterations)}:
+                    self._events.put(Progress(self._task, iteration, iterations))
         code = self._process.wait()
-        error = failure.get("error", self._last_words(code)) if code else None
-        self._events.put(End(self._task, error, failure.get("no_room", False)))
+        if code:
+            self._events.put(End(self._task, *(failure or (self._last_words(code), False))))
+        else:
+            self._events.put(End(self._task, None, False))
 
     def _last_words(self, code: int) -> str:
         """Why a process ended that did not say it."""
@@ -134,3 +136,11 @@ class _Process:
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), f"ended with exit code {code}")
+
+
+def _parsed(line: str) -> Any:
+    """A line of JSON; None if it is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

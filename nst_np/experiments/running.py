@@ -65,11 +65,11 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     grid = settle(grid, say, stream is not None)
     folder = Folder(path, grid)
     folder.check(folder.path, str(folder))
+    done = {run.name: result for run in grid.runs if (result := folder.result(run)) is not None}
     configs = {run.name: folder.config(run, threads[run.name], galleries.run_report(report_folder, run))
-               for run in grid.runs}
+               for run in grid.runs if run.name not in done}
     if report_folder is not None:
         galleries.check_report_folder(report_folder, folder, configs)
-    done = {run.name: result for run in grid.runs if (result := folder.result(run)) is not None}
     say(_plan(grid, done, jobs))
     folder.claim(folder.path, str(folder))
     if report_folder is not None:

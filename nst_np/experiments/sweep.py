@@ -43,8 +43,8 @@ CONTENTS, STYLES = "contents", "styles"  # axes of images
 
 _KEYS = ("title", "preset", "settings", "rows", "columns", "snapshots")
 _IMAGES = ("content", "style")
-_OF_THE_FOLDER = ("output", "history", "report")  # settings by which runs would write to the same files
-_SETTABLE = tuple(name for name in option_names() if name not in _OF_THE_FOLDER)
+OF_THE_FOLDER = ("output", "history", "report")  # settings by which runs would write to the same files
+_SETTABLE = tuple(name for name in option_names() if name not in OF_THE_FOLDER)
 _VARIABLE = tuple(name for name in _SETTABLE if name not in _IMAGES)
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_np.config import NO_IMAGE, Config, format_option, option_names
+from nst_np.config import Config, format_option, option_names
 from nst_np.errors import NSTError
 from nst_np.experiments.folder import TABLE_CSV, TABLE_MD, Folder, reason, write_text
 from nst_np.experiments.grid import Run
@@ -76,7 +76,7 @@ def _short(config: Config, name: str) -> str:
     """A setting in few words: files by their names, layers and numbers as people write them."""
     value = getattr(config, name)
     if name in ("content", "style") and value is not None:
-        return ", ".join(Path(file).name for file in config.styles) if name == "style" else Path(value).name or NO_IMAGE
+        return ", ".join(Path(file).name for file in config.styles) if name == "style" else Path(value).name
     if isinstance(value, dict):
         return layers_text(value)
     return number(value) if isinstance(value, float) else format_option(value)

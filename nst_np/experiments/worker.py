@@ -1,4 +1,4 @@
-"""One run in a process of its own: ``python -m nst_np.experiments.worker FOLDER``, which only `pool` starts.
+"""One run in a process of its own, which `pool` starts, with the run's folder as its argument.
 
 The settings are in the folder; what else there is to know comes as a line of JSON on standard input, which then stays
 open: that it ends means that who started this process is gone. Standard output is lines of JSON, too: how far the run
@@ -103,7 +103,3 @@ def _is_no_room(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -17,22 +17,24 @@ PLANNED = "planned"  # the status of a run that has not been done yet
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep.
+    """One place of the contact sheet: a run of a sweep, or what it had come to after some of its iterations.
 
     Attributes
     ----------
-    row, column : its place on the contact sheet, from 0.
-    label : what the run is called.
-    picture : its result as a JPEG file, or None if there is none.
+    row, column : the place, from 0.
+    run : the run's name. The last cell of a run tells how it ended.
+    label : what is seen there.
+    picture : a JPEG file, or None if there is none.
     status, message : as in `StylizeResult`; ``"failed"`` with the reason, or `PLANNED`.
-    seconds : of the optimisation, 0 where there was none.
-    losses : every term at the result; empty if there is none.
+    seconds : of the optimisation until then, 0 where there was none.
+    losses : every term of the picture; empty if there is none.
     history : a row an iteration, as in `StylizeResult`.
     link : the run's own report, as a path relative to the page's folder, or None.
     """
 
     row: int
     column: int
+    run: str
     label: str
     picture: bytes | None
     status: str
@@ -52,7 +54,7 @@ class Gallery:
     title : what the page is called.
     command : the shell command line that does the sweep.
     row_labels, column_labels : what the rows and the columns differ in, one each.
-    cells : the runs; a place without one stays empty.
+    cells : the runs, each in one row; a place without any stays empty.
     settings_text : what all runs have in common, as the text of a file.
     """
 
@@ -73,14 +75,16 @@ def render_gallery(gallery: Gallery) -> str:
         If a package that reports need is not installed.
     """
     cells = sorted(gallery.cells, key=lambda cell: (cell.row, cell.column))
+    runs = list({cell.run: cell for cell in cells}.values())  # the last cell of each
     terms = [name for name in dict.fromkeys(name for cell in cells for name in cell.losses) if " " not in name]
     return render(
         "gallery.html",
         gallery=gallery,
         cells=cells,
+        runs=runs,
         grid=_grid(gallery, cells),
         statuses={cell.status: _status(cell.status) for cell in cells},
-        summary=_summary(cells),
+        summary=_summary(runs),
         terms=terms,
         data=_data(gallery, cells),
     )
@@ -103,7 +107,7 @@ def write_gallery(folder: str | Path, gallery: Gallery) -> Path:
     """
     page = render_gallery(gallery)
     with staged(folder) as stage:
-        (stage / REPORT_FILE).write_text(page, encoding="utf-8")
+        (stage / REPORT_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files
     return Path(folder) / REPORT_FILE
 
 
@@ -118,12 +122,12 @@ def _grid(gallery: Gallery, cells: Sequence[Cell]) -> list[list[int | None]]:
     return [[at.get((row, column)) for column in columns] for row in range(len(gallery.row_labels))]
 
 
-def _summary(cells: Sequence[Cell]) -> str:
+def _summary(runs: Sequence[Cell]) -> str:
     """How many runs there are and how they ended: ``"12 runs: 11 finished, 1 failed; 3 min 20 s in all"``."""
-    count = Counter(_status(cell.status)[0] for cell in cells)
+    count = Counter(_status(run.status)[0] for run in runs)
     ends = ", ".join(f"{number} {name}" for name, number in count.most_common())
-    seconds = sum(cell.seconds for cell in cells)
-    return f"{len(cells)} run{'s' * (len(cells) != 1)}: {ends}; {duration(seconds)} in all" if cells else "no runs"
+    seconds = sum(run.seconds for run in runs)
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {ends}; {duration(seconds)} in all" if runs else "no runs"
 
 
 def _data(gallery: Gallery, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def staged(folder: str | Path) -> Iterator[Path]:
     """An empty folder inside `folder`, which is made if need be; what the block puts there is moved up when it ends.
 
     Everything that takes time or room is done before the first file moves. If the block fails, `folder` is left as it
-    was.
+    was, but for what killed processes have left in it, which is removed.
 
     Raises
     ------
@@ -36,6 +36,7 @@ def staged(folder: str | Path) -> Iterator[Path]:
     try:
         try:
             stage.mkdir(parents=True)
+            _remove_stale(target, stage)
             yield stage
             for file in sorted(stage.iterdir()):
                 file.replace(target / file.name)
@@ -45,6 +46,17 @@ def staged(folder: str | Path) -> Iterator[Path]:
                 target.rmdir()
     except (OSError, NSTError) as error:
         raise NSTError(f"report {str(folder)!r} cannot be written: {reason(error)}") from error
+
+
+def _remove_stale(folder: Path, stage: Path) -> None:
+    """Remove what was being written to a folder when a process was killed: everything temporary but `stage`."""
+    for entry in folder.iterdir():
+        if entry == stage or TEMPORARY.fullmatch(entry.name) is None:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def reason(error: Exception) -> str:
