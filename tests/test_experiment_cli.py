@@ -215,6 +215,8 @@ def test_another_preset(command):
     (["two.toml", "-o", "out"], "no content image is given, and sweep 'two.toml' needs one"),
     (["two.toml", "photo.png", "-o", "out"], "no style image is given, and sweep 'two.toml' needs one"),
     (["none.toml", "none.png", "none.png"], "no folder is given; expected -o FOLDER"),
+    (["none.toml", "none.png", "none.png", "-o", ""], "no folder is given; expected -o FOLDER"),
+    (["two.toml", "photo.png", "painting.png", "-o", "x", "--report", ""], "report is empty; expected --report FOLDER"),
     (["waykar-style", "x.png", "--style", "y.png", "-o", "out"], "style is given twice, as 'x.png' and by --style"),
     (["wavelet-style", "--content", "photo.png", "--style", "painting.png", "-o", "out"],
      "sweep 'wavelet-style' needs no content image, but 'photo.png' is given"),
@@ -292,6 +294,11 @@ def test_a_reconstruction_of_named_layers(command, refused):
     (["none.png", "--what", "style", "-o", "x"], "style image 'none.png': cannot be opened (No such file or"),
     (["photo.png", "--what", "content", "--layers", "scale1 scale99", "-o", "x"], "wavelet has no layer 'scale99'; "),
     (["photo.png", "--what", "style", "--layers", "scale1 scale1", "-o", "x"], "layer 'scale1' is named twice"),
+    (["photo.png", "--what", "content", "--layers", "scale1,scale1", "-o", "x"], "layer 'scale1' is named twice"),
+    (["photo.png", "--what", "content", "--layers", ",", "-o", "x"], "layers must name at least one layer, not ','"),
+    (["photo.png", "--what", "content", "--each", "-o", "x"], "--each is for --what style; contents are from one "),
+    (["photo.png", "--what", "content", "-o", ""], "no folder is given; expected -o FOLDER"),
+    (["photo.png", "--what", "content", "-o", "x", "--report", ""], "report is empty; expected --report FOLDER"),
 ])
 def test_reconstructions_that_are_refused(refused, arguments, line):
     assert refused(*arguments, "--network", "wavelet", main=reconstruct_main).startswith(line)

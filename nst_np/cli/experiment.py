@@ -59,9 +59,11 @@ def add_folder_options(parser: Parser) -> None:
 
 
 def check_folder_given(options: argparse.Namespace) -> None:
-    """Refuse a command line without a folder before anything is read or downloaded."""
-    if options.output is None:
+    """Refuse a command line without a folder, or with an empty name, before anything is read or downloaded."""
+    if not options.output:
         raise InputError("no folder is given; expected -o FOLDER")
+    if options.report == "":
+        raise InputError("report is empty; expected --report FOLDER")
 
 
 def _count(text: str) -> int:

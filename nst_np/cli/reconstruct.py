@@ -37,7 +37,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("image", nargs="?", metavar="IMAGE", help="the image to reconstruct")
     parser.add_argument("--what", metavar="content|style", help="its features, or their Gram matrices")
-    parser.add_argument("--layers", default="", metavar="NAME,…",
+    parser.add_argument("--layers", metavar="NAME,…",
                         help="layers (default: conv1_1 … conv5_1, or all scales of the wavelets that suit the image)")
     parser.add_argument("--each", action="store_true", help="style, too, from one layer at a time")
     add_folder_options(parser)
@@ -51,8 +51,13 @@ def _reconstruct(options: argparse.Namespace, command: str) -> int:
     if options.image is None or options.what is None:
         raise InputError("no image or no --what is given; expected IMAGE --what content|style -o FOLDER")
     check_folder_given(options)
+    layers = None if options.layers is None else options.layers.replace(",", " ").split()
+    if layers == []:
+        raise InputError(f"layers must name at least one layer, not {options.layers!r}")
+    if options.each and options.what == "content":
+        raise InputError("--each is for --what style; contents are from one layer at a time anyway")
     sweep = reconstruction(
-        options.image, options.what, options.layers.replace(",", " ").split(), each=options.each,
+        options.image, options.what, layers or [], each=options.each,
         preset=options.preset, given=given_settings(options, Sweep("", "")), progress=not options.quiet,
     )
     images = ([options.image] if wanted else [] for wanted in (sweep.wants_content, sweep.wants_style))

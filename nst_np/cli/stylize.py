@@ -49,6 +49,8 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
 
         write_out(read_settings(options.show_settings), encoding="utf-8")  # a config file is, whatever the terminal is
         return DONE
+    if getattr(options, "report", "") is None:  # what an empty text stands for
+        raise InputError("report is empty; expected --report FOLDER")
     place_images(options)
     config = replace(Config(), **settings_of(options))
     _check_given(config, "content", "style")

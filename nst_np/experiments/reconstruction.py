@@ -47,6 +47,9 @@ def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: b
     settings = {**(_SETTINGS if preset is None else {}), other: (NO_IMAGE,) if other == "style" else NO_IMAGE,
                 f"{what}_weight": 1.0}
     plain = Sweep(f"{Path(image).name}: its {what}, reconstructed", "this reconstruction", preset, settings)
+    for layer in layers:
+        if layers.count(layer) > 1:
+            raise InputError(f"layer {layer!r} is named twice")
     if not layers:
         layers = _default_layers(plain, image, given or {}, progress)
     sets = [[layer] for layer in layers] if each or what == "content" else _growing(layers)
