@@ -101,8 +101,8 @@ def settle(grid: Grid, say: Say = lambda line: None, progress: bool = False) -> 
         wanted = run.config
         key = (wanted.network, wanted.weights, wanted.device, wanted.dtype)
         if key not in names:
-            network = load_network(wanted.network, wanted.weights, device=wanted.device, dtype=wanted.dtype, say=say,
-                                   progress=progress)
+            network = load_network(wanted.network, wanted.weights, device=wanted.device, dtype=wanted.dtype, taps=(),
+                                   say=say, progress=progress)  # only its name is wanted
             say(f"network {network.describe()}; on {network.backend.device}")
             names[key] = network.name
         settled.append(replace(run, config=config.replace(wanted, network=names[key])))
