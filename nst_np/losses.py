@@ -143,7 +143,10 @@ class RelativeContentLoss(Loss):
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """ds/dF = 2 D and dt/dF = 1."""
         ds, dt = d_statistic
-        return _added((F - self.P) * (2 * ds) + dt, add_to)
+        dF = F - self.P
+        dF *= 2 * ds
+        dF += dt
+        return _added(dF, add_to)
 
 
 @dataclass(frozen=True)

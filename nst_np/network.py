@@ -17,7 +17,7 @@ PullBack = Callable[[Mapping[str, Gradient]], Array]
 Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
 PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
 ALL = slice(None)  # rows
-BAND_BYTES = 6 << 20  # of features that are made a band of rows at a time
+BAND_BYTES = 13 << 19  # of features that are made a band of rows at a time
 GPU_BAND_BYTES = 512 << 20  # there the many small launches of small bands would cost more than a cache gives
 LEAST_BAND = 8  # rows, so that a filter's overlap with its neighbours stays small
 
@@ -160,12 +160,25 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
     return {layer: gradient(layer) for layer in features}
 
 
-def bands(shape: tuple[int, ...], backend: Backend) -> Iterator[slice]:
-    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache; more on a GPU."""
+def bands(shape: tuple[int, ...], backend: Backend, least: int = LEAST_BAND, multiple: int = 1) -> Iterator[slice]:
+    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache; more on a GPU.
+
+    There are at least `least` rows, and a multiple of `multiple`, but for the last ones.
+    """
     band_bytes = BAND_BYTES if backend.device == "cpu" else GPU_BAND_BYTES
-    step = max(LEAST_BAND, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize))
+    step = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize)) // multiple * multiple
     for start in range(0, shape[0], step):
         yield slice(start, min(start + step, shape[0]))
+
+
+def with_margin(rows: slice, margin: int, height: int) -> slice:
+    """Rows with a margin, where an image of that height has one."""
+    return slice(max(0, rows.start - margin), min(rows.stop + margin, height))
+
+
+def within(rows: slice, near: slice) -> slice:
+    """Where some rows are among those `near` them."""
+    return slice(rows.start - near.start, rows.stop - near.start)
 
 
 def fastest(backend: Backend, readable: Layer) -> Layer:

@@ -177,18 +177,7 @@ class Objective:
 
         backward = self.network.scan(x, self._taps, look)
         look(PIXELS, ALL, x)
-        total = 0.0
-        values: dict[str, float] = {}
-        groups = dict.fromkeys((term.group for term in self.terms), 0.0)
-        d_statistics: dict[Term, losses.Statistic] = {}
-        for term in self.terms:
-            value, d_statistic = term.loss.value_and_grad(backend, statistics[term])
-            total += term.weight * value
-            groups[term.group] += term.layer_weight * term.share * value
-            if term.layer != PIXELS:
-                name = f"{term.group} {term.layer}"
-                values[name] = values.get(name, 0.0) + term.share * value
-            d_statistics[term] = tuple(d * term.weight for d in d_statistic)
+        terms, d_statistics = self._weighed(statistics)
 
         def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
             scored_rows, scored = self._scored(x.shape, layer, rows, F)
@@ -203,8 +192,24 @@ class Objective:
             return dF
 
         gradient = unwrap(pull_back(PIXELS, ALL, x, backward(pull_back)))
-        terms = {"total": total, **groups, **values}
-        return Evaluation(total, gradient, terms)
+        return Evaluation(terms["total"], gradient, terms)
+
+    def _weighed(self, statistics: dict[Term, losses.Statistic],
+                 ) -> tuple[dict[str, float], dict[Term, losses.Statistic]]:
+        """Every term, as an `Evaluation` has them, and dE/d(statistic); each statistic is dropped when it was used."""
+        total = 0.0
+        values: dict[str, float] = {}
+        groups = dict.fromkeys((term.group for term in self.terms), 0.0)
+        d_statistics: dict[Term, losses.Statistic] = {}
+        for term in self.terms:
+            value, d_statistic = term.loss.value_and_grad(self.network.backend, statistics.pop(term))
+            total += term.weight * value
+            groups[term.group] += term.layer_weight * term.share * value
+            if term.layer != PIXELS:
+                name = f"{term.group} {term.layer}"
+                values[name] = values.get(name, 0.0) + term.share * value
+            d_statistics[term] = tuple(d * term.weight for d in d_statistic)
+        return {"total": total, **groups, **values}, d_statistics
 
     def _scored(self, shape: tuple[int, ...], layer: str, rows: slice, F: Array) -> tuple[slice, Array]:
         """Of some rows of a layer's features those that losses see, and where these are among all that losses see.

@@ -21,16 +21,21 @@ from nst_np.network import (
     bands,
     fastest,
     when_reached,
+    with_margin,
+    within,
 )
 from nst_np.weights import VGGWeights
 from nst_np.weights.architecture import conv_names
 
 Array = Any
-Descent = Callable[[Mapping[str, Gradient]], "Array | None"]
+Step = tuple[str, layers.Layer]
+Descent = Callable[..., Any]  # (gradients, dx) to dx, None for zero: see `climb`
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
+CHANNELS = 64  # of the first block
 STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
 POOLS = {"average": layers.average_pool, "max": layers.max_pool}
+SEEN = {"average": 2, "max": 4}  # rows around a band on which its gradient depends, through conv1_2 and the pooling
 
 
 class VGG(FeatureNetwork):
@@ -89,69 +94,31 @@ class VGG(FeatureNetwork):
 
     def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
         x, to_pixels = self._preprocess(self.backend.xp, x)
-        features, descend = self._climb(x, list(self._steps(taps)), taps)
+        _, features, descend = climb(self.backend.xp, x, self._steps(taps), taps)
         return features, lambda gradients: to_pixels(descend(gradients))
 
     def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
-        """As the base class says. What the first step makes is made again on the way back, a band of rows at a time.
-
-        These features are the largest of all, 64 channels at full size, and the cheapest, made of 3.
-        """
-        xp = self.backend.xp
+        """As the base class says. The first block is worked on in bands if its taps allow (see `FirstBlock`)."""
         rgb, wanted = self._checked(image, taps)
         steps = list(self._steps(wanted))
-        if not steps or steps[0][0] not in wanted:
+        above = [step for step in steps if step[0] in FirstBlock.ABOVE]
+        if "pool1" not in dict(above) or wanted & FirstBlock.ABOVE:
+            above = []
+        if not above and not wanted & FirstBlock.BELOW:
             return super().scan(image, taps, look)
-        first, step = steps.pop(0)
-        x, to_pixels = self._preprocess(xp, rgb)
-
-        def shown(xp: Any, x: Array) -> tuple[Array, layers.Backward]:
-            F, _ = step(xp, x)
-            look(first, ALL, F)
-            return F, lambda dF: dF
-
-        features, descend = self._climb(x, [(first, shown), *steps], wanted - {first})
+        x, to_pixels = self._preprocess(self.backend.xp, rgb)
+        below = [step for step in steps if step[0] in FirstBlock.BELOW]
+        block = FirstBlock(self.backend, x, below, above, wanted, SEEN[self.pooling])
+        _, features, descend = climb(self.backend.xp, block.climb(look), steps[len(below) + len(above) :], wanted)
         for layer in features:
             look(layer, ALL, features[layer])
 
         def pull_all(pull_back: PullRows) -> Array:
-            dF = descend(when_reached(features, pull_back))
-            dx = xp.zeros_like(x)
-            features_and_gradient = 2 * len(self._biases["conv1_1"])
-            for rows in bands((*x.shape[:2], features_and_gradient), self.backend):
-                near = slice(max(0, rows.start - 1), rows.stop + 1)  # a row of neighbours each way
-                inside = slice(rows.start - near.start, rows.stop - near.start)
-                F, backward = step(xp, x[near])
-                d_near = xp.zeros_like(F)
-                d_near[inside] = pull_back(first, rows, F[inside], None if dF is None else dF[rows])
-                dx[near] += backward(d_near)
-            return to_pixels(dx)
+            return to_pixels(block.descend(descend(when_reached(features, pull_back)), pull_back))
 
         return pull_all
 
-    def _climb(self, x: Array, steps: Iterable[tuple[str, layers.Layer]],
-               taps: frozenset[str]) -> tuple[Features, Descent]:
-        """Through some steps, keeping the tapped features, and the way back."""
-        features: Features = {}
-        tape: list[tuple[str, layers.Backward]] = []
-        for name, layer in steps:
-            x, backward = layer(self.backend.xp, x)
-            tape.append((name, backward))
-            if name in taps:
-                features[name] = x
-
-        def descend(gradients: Mapping[str, Gradient]) -> Array | None:
-            dx: Array | None = None
-            while tape:
-                name, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
-                dx = add(dx, gradients.get(name))
-                if dx is not None:
-                    dx = backward(dx)
-            return dx
-
-        return features, descend
-
-    def _steps(self, taps: frozenset[str]) -> Iterator[tuple[str, layers.Layer]]:
+    def _steps(self, taps: frozenset[str]) -> Iterator[Step]:
         """The layers up to the deepest tap, each with its name; several that the engine has as one, with the last's.
 
         A layer that is tapped is the last of its step, because what is inside of a step is never whole.
@@ -176,6 +143,112 @@ class VGG(FeatureNetwork):
         if following and layers.rectified_conv3x3.__name__ in engine:
             return 1, engine[layers.rectified_conv3x3.__name__]
         return 0, fastest(self.backend, layers.conv3x3)
+
+
+class FirstBlock:
+    """The layers up to the first pooling, a band of rows at a time, so that none of their features is ever whole.
+
+    Their 64 channels are the largest features of a VGG, and those of conv1_1, made of 3, the cheapest: on the way back
+    they are made again. A band is computed with as many rows around it as it depends on, so that it comes out as if the
+    whole image were.
+
+    Parameters
+    ----------
+    x : (H, W, 3), pre-processed.
+    below : the steps of the layers BELOW, any of which may be tapped.
+    above : those of ABOVE, up to the pooling and none of them tapped; or none at all.
+    taps : all taps of the network.
+    seen : how many rows around a band the steps above have to see, an even number. The gradient of conv1_2 takes one.
+        Average pooling makes that a whole window of two, and maximum pooling has to know the larger one of its rows.
+    """
+
+    BELOW = frozenset({"conv1_1", "relu1_1"})
+    ABOVE = frozenset({"conv1_2", "relu1_2", "pool1"})
+    LEAST_BAND = 48  # rows
+
+    def __init__(self, backend: Backend, x: Array, below: list[Step], above: list[Step], taps: frozenset[str],
+                 seen: int) -> None:
+        self._xp, self._x, self._below, self._above, self._taps = backend.xp, x, below, above, taps
+        self._seen, self._stride = seen, 2 if above else 1
+        self._bands = list(bands((*x.shape[:2], 2 * CHANNELS), backend, self.LEAST_BAND, multiple=4))
+        self._descents: list[Descent] = []  # from the pooling to what is below it, for each band
+
+    def climb(self, look: Look) -> Array:
+        """All that comes out of the block; `look` is shown its tapped layers."""
+        height, width, _ = self._x.shape
+        whole = self._xp.empty((height // self._stride, width // self._stride, CHANNELS), dtype=self._x.dtype)
+        for rows in self._bands:
+            around = with_margin(rows, 4, height)  # so that conv1_1 is right in 3 rows around the band, as is needed
+            F, features, _ = climb(self._xp, self._x[around], self._below, self._taps)
+            for layer in features:
+                look(layer, rows, features[layer][within(rows, around)])
+            seen = with_margin(rows, self._seen, height)
+            y, _, descend = climb(self._xp, F[within(seen, around)], self._above, frozenset())
+            self._descents.append(descend)
+            whole[self._out(rows)] = y[self._out(within(rows, seen))]
+        return whole
+
+    def descend(self, d_whole: Array | None, pull_back: PullRows) -> Array:
+        """dE/dx, (H, W, 3), given the gradient of what came out of the block, or None for zero."""
+        dx = self._xp.zeros_like(self._x)
+        for rows, descend_above in zip(self._bands, self._descents, strict=True):
+            near = with_margin(rows, 1, len(dx))  # the pixels that the band's features see
+            inside = within(rows, near)
+            d_near = None
+            if d_whole is not None:
+                seen = with_margin(rows, self._seen, len(dx))
+                d = descend_above({}, d_whole[self._out(seen)]) if self._above else d_whole[seen].copy()
+                d_near = d[within(near, seen)]
+                d_near[: inside.start] = 0  # other bands'
+                d_near[inside.stop :] = 0
+            d_near = self._descend_below(rows, near, d_near, pull_back)
+            if d_near is not None:
+                dx[near] += d_near
+        return dx
+
+    def _descend_below(self, rows: slice, near: slice, d_near: Array | None, pull_back: PullRows) -> Array | None:
+        """What a band gives to the gradient of its pixels, or None for zero."""
+        inside = within(rows, near)
+        F, features, descend = climb(self._xp, self._x[near], self._below, self._taps)
+
+        def gradient(layer: str) -> Callable[[Array | None], Array]:
+            def own(d: Array | None) -> Array:
+                above = None if d is None else d[inside]
+                total = self._xp.zeros_like(F) if d is None else d
+                total[inside] = pull_back(layer, rows, features[layer][inside], above)
+                return total
+
+            return own
+
+        return descend({layer: gradient(layer) for layer in features}, d_near)
+
+    def _out(self, rows: slice) -> slice:
+        """The same rows of what comes out of the block."""
+        return slice(rows.start // self._stride, rows.stop // self._stride)
+
+
+def climb(xp: Any, x: Array, steps: Iterable[Step], taps: frozenset[str]) -> tuple[Array, Features, Descent]:
+    """Through some steps to what comes out of the last one, keeping the tapped features; and the way back.
+
+    That one takes the gradients of features, by layer, and the gradient of what came out, or None for zero.
+    """
+    features: Features = {}
+    tape: list[tuple[str, layers.Backward]] = []
+    for name, layer in steps:
+        x, backward = layer(xp, x)
+        tape.append((name, backward))
+        if name in taps:
+            features[name] = x
+
+    def descend(gradients: Mapping[str, Gradient], dx: Array | None = None) -> Array | None:
+        while tape:
+            name, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
+            dx = add(dx, gradients.get(name))
+            if dx is not None:
+                dx = backward(dx)
+        return dx
+
+    return x, features, descend
 
 
 def vgg_layers(architecture: str) -> tuple[str, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from nst_np import gradcheck
-from nst_np.engine import convolution, direct, make_engine, products, readable_engine, wavelets, winograd
+from nst_np.engine import convolution, direct, make_engine, products, readable_engine, tiled, wavelets, winograd
+from nst_np.engine.memory import Stack
 from nst_np.engine.strips import Strips
 from nst_np.layers import LAYERS
 
@@ -21,7 +24,7 @@ def small_strips(monkeypatch):
     for module in (direct, wavelets):
         monkeypatch.setattr(module, "STRIP_BYTES", 20_000)
     monkeypatch.setattr(direct, "FEW_STRIP_BYTES", 20_000)
-    monkeypatch.setattr(convolution, "STRIP_TILES", 30)
+    monkeypatch.setattr(tiled, "BLOCK_BYTES", 30 * 36 * 17 * 8)
     monkeypatch.setattr(products, "STRIP_BYTES", 100 * 7 * 8)
 
 
@@ -107,11 +110,11 @@ def assert_fast_is_readable(name, x, arguments, dtype, threads=2):
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by strips", "by channels"])
+@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by blocks", "by channels"])
 def test_winograd_at_every_remainder_of_a_size(name, kernel_bytes, dtype, monkeypatch):
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
-    monkeypatch.setattr(convolution, "SLICE", 5)
-    monkeypatch.setattr(convolution, "TILES_BYTES", 100_000)
+    monkeypatch.setattr(tiled, "SLICE", 8)
+    monkeypatch.setattr(tiled, "PART_BYTES", 100_000)
     sizes = [(height, 16 + 7 * height % 55) for height in range(16, 71)]
     assert {(height % 4, width % 4) for height, width in sizes} == {(a, b) for a in range(4) for b in range(4)}
     for height, width in [*sizes, (1, 1), (1, 9), (2, 3), (5, 1), (4, 4), (3, 70)]:
@@ -143,10 +146,10 @@ def test_the_convolution_of_a_gpu(shape):
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by strips", "by channels"])
+@pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by blocks", "by channels"])
 def test_convolutions_give_the_same_bits_on_any_number_of_threads(name, kernel_bytes, monkeypatch):
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
-    monkeypatch.setattr(convolution, "SLICE", 5)
+    monkeypatch.setattr(tiled, "SLICE", 8)
     assert_same_bits_on_any_number_of_threads(name, *convolution_example(70, 53, 16, 24))
 
 
@@ -230,14 +233,72 @@ def test_products(positions):
             np.testing.assert_allclose(total, 1 + Ft @ B, atol=1e-12)
 
 
+# --- strips, blocks and their memory ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [(1, 1), (1, 9), (7, 7), (14, 56), (33, 5), (64, 64)])
+@pytest.mark.parametrize("tiles", [1, 10, 49, 1000])
+def test_blocks_cover_everything_once_and_are_small(whole, tiles):
+    covered = np.zeros((whole[0] + 2, whole[1] + 3), dtype=int)
+    blocks = tiled.blocks(tiled.Block(2, 3, *whole), tiles)
+    for top, left, n, T in blocks:
+        assert 1 <= n * T <= tiles
+        covered[top : top + n, left : left + T] += 1
+    assert (covered[2:, 3:] == 1).all()
+    assert covered.sum() == whole[0] * whole[1]
+
+
+def test_an_image_of_few_blocks_is_shared_evenly_by_four():
+    assert len(tiled.blocks(tiled.Block(0, 0, 14, 14), 150)) == 4
+    assert len(tiled.blocks(tiled.Block(0, 0, 14, 14), 150, multiple=1)) == 2
+
+
+def test_scratch_memory_is_used_again_by_turns():
+    stack = Stack()
+    for _ in range(2):  # at first it grows, then all lies in one piece
+        with stack.level() as take:
+            a = take((3, 5), np.float32)
+            a[...] = 1
+            with stack.level() as take_within:
+                b = take_within((100,), np.float64)
+                b[...] = 2
+            c = take((50, 2), np.float64)
+            c[...] = 3
+            assert (a == 1).all()
+            assert a.dtype == np.float32
+    assert np.shares_memory(b, c)
+    assert not np.shares_memory(a, c)
+    assert all(array.ctypes.data % 64 == 0 for array in (a, b, c))
+
+
+def test_each_thread_has_scratch_memory_of_its_own():
+    stack, kept = Stack(), []
+
+    def fill(value):
+        with stack.level() as take:
+            array = take((1000,), np.int64)
+            array[...] = value
+            barrier.wait()
+            kept.append((array == value).all())
+
+    barrier = threading.Barrier(3)
+    threads = [threading.Thread(target=fill, args=(value,)) for value in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kept == [True] * 3
+
+
 def test_strips_cover_everything_once_in_order():
     assert Strips(np, 2).map(lambda start, stop: (start, stop), 10, 4) == [(0, 4), (4, 8), (8, 10)]
 
 
 @pytest.mark.parametrize(("length", "row_bytes", "strip_bytes", "rows"), [
     (1000, 100, 5000, 50), (1000, 100, 10**9, 250), (1000, 10**6, 5000, 1), (10, 1, 100, 3), (1, 1, 100, 1),
+    (60, 100, 1200, 8),
 ])
-def test_strips_are_small_and_at_least_four_whatever_the_threads(length, row_bytes, strip_bytes, rows):
+def test_strips_are_small_and_a_multiple_of_four_whatever_the_threads(length, row_bytes, strip_bytes, rows):
     for threads in THREADS:
         assert Strips(np, threads).rows(length, row_bytes, strip_bytes) == rows
 

@@ -358,14 +358,37 @@ def test_a_gpu_that_is_not_there_is_refused():
 # --- looking at features in parts -------------------------------------------------------------------------------------
 
 SCANS = [("vgg19", ["relu1_1", "relu2_1"]), ("vgg19", ["conv1_1"]), ("vgg19", ["relu1_2", "pool2"]),
+         ("vgg19", ["conv1_1", "relu1_1", "conv2_1"]), ("vgg19", ["relu1_1", "conv1_2", "relu2_1"]),
+         ("vgg19", ["relu2_1"]), ("vgg19", ["relu1_1", "pool1"]),
          ("wavelet", ["scale1", "scale3"]), ("wavelet", ["scale2"])]  # fmt: skip
 
 
+@pytest.fixture
+def small_bands(monkeypatch):
+    """Bands of as few rows as there can be."""
+    monkeypatch.setattr("nst_np.network.BAND_BYTES", 0)
+    monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 4)
+
+
+@pytest.mark.usefixtures("small_bands")
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "readable"])
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_bands_end_where_an_image_ends(pooling, fast):
+    """Heights with every remainder, so that the last band has one to four rows."""
+    net = network("vgg19", pooling=pooling, backend=make_backend("cpu", "float64", fast=fast))
+    for height in (16, 17, 18, 19):
+        assert_scan_is_forward(net, ["relu1_1", "relu2_1"], image(height, 18))
+
+
+@pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("shape", [(37, 53), (20, 21), (64, 40)])
 @pytest.mark.parametrize(("name", "taps"), SCANS)
-def test_scan_shows_and_pulls_back_what_forward_does(name, taps, shape, monkeypatch):
-    monkeypatch.setattr("nst_np.network.BAND_BYTES", 0)  # bands of as few rows as there can be
-    net, x = network(name), image(*shape)
+def test_scan_shows_and_pulls_back_what_forward_does(name, taps, shape):
+    assert_scan_is_forward(network(name), taps, image(*shape))
+
+
+def assert_scan_is_forward(net, taps, x):
+    """It shows each row of each layer once, pulls each back once, and the gradient is the same."""
     features, backward = net.forward(x, taps)
     weights = {layer: np.cos(F) for layer, F in features.items()}
     expected = backward({layer: weights[layer] * F for layer, F in features.items()})
@@ -392,6 +415,7 @@ def test_scan_shows_and_pulls_back_what_forward_does(name, taps, shape, monkeypa
 
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])
 def test_an_objective_in_bands_is_the_objective(name, monkeypatch):
+    monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 8)
     content, style, x = image(45, 37, 1), image(40, 50, 2), image(45, 37, 3)
     results = []
     for band_bytes in (10**9, 0):

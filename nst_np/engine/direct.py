@@ -65,16 +65,17 @@ def from_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array
 
     def strip(top: int, bottom: int) -> None:
         n, row = bottom - top, (width + 2) * channels
-        padded = strips.scratch("first", (n + 2, width + 2, channels), dtype)
-        read_padded(read, shape, top, padded)
-        columns = strips.scratch("second", (n, width, 3, 3 * channels), dtype)
-        strides = [padded.itemsize * stride for stride in (row, channels, row, 1)]
-        columns[...] = np.lib.stride_tricks.as_strided(padded, columns.shape, strides)
-        rows = strips.scratch("third", (n, width, outputs), dtype)
-        np.matmul(columns.reshape(n * width, -1), matrix, out=rows.reshape(n * width, -1))
-        if bias is not None:
-            rows += bias
-        write(top, rows)
+        with strips.scratch() as take:
+            padded = take((n + 2, width + 2, channels), dtype)
+            read_padded(read, shape, top, 0, padded)
+            columns = take((n, width, 3, 3 * channels), dtype)
+            strides = [padded.itemsize * stride for stride in (row, channels, row, 1)]
+            columns[...] = np.lib.stride_tricks.as_strided(padded, columns.shape, strides)
+            y = take((n, width, outputs), dtype)
+            np.matmul(columns.reshape(n * width, -1), matrix, out=y.reshape(n * width, -1))
+            if bias is not None:
+                y += bias
+            write((slice(top, bottom), slice(0, width)), slice(0, outputs), y)
 
     row_bytes = (9 * channels + outputs) * width * dtype.itemsize
     strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
@@ -89,19 +90,21 @@ def to_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, 
 
     def strip(top: int, bottom: int) -> None:
         first, last = max(0, top - 1), min(height, bottom + 1)
-        x = strips.scratch("first", (last - first, width, channels), dtype)
-        read(first, last, x)
-        planes = strips.scratch("second", (3, 3, outputs, last - first, width), dtype)
-        np.matmul(matrix, x.reshape(-1, channels).T, out=planes.reshape(9 * outputs, -1))
-        y = np.zeros((outputs, bottom - top, width), dtype=dtype)
-        for a in range(3):
-            upper, lower = max(top, 1 - a), min(bottom, height + 1 - a)  # the outputs that have an input in row a
-            for b in range(3):
-                left, right = max(0, 1 - b), min(width, width + 1 - b)
-                y[:, upper - top : lower - top, left:right] += planes[
-                    a, b, :, upper + a - 1 - first : lower + a - 1 - first, left + b - 1 : right + b - 1]
-        rows = y.transpose(1, 2, 0)
-        write(top, rows if bias is None else rows + bias)
+        with strips.scratch() as take:
+            x = take((last - first, width, channels), dtype)
+            read((slice(first, last), slice(0, width)), x)
+            planes = take((3, 3, outputs, last - first, width), dtype)
+            np.matmul(matrix, x.reshape(-1, channels).T, out=planes.reshape(9 * outputs, -1))
+            y = np.zeros((outputs, bottom - top, width), dtype=dtype)
+            for a in range(3):
+                upper, lower = max(top, 1 - a), min(bottom, height + 1 - a)  # the outputs that have an input in row a
+                for b in range(3):
+                    left, right = max(0, 1 - b), min(width, width + 1 - b)
+                    y[:, upper - top : lower - top, left:right] += planes[
+                        a, b, :, upper + a - 1 - first : lower + a - 1 - first, left + b - 1 : right + b - 1]
+            y = y.transpose(1, 2, 0)
+            area = slice(top, bottom), slice(0, width)
+            write(area, slice(0, outputs), y if bias is None else y + bias)
 
     row_bytes = (9 * outputs + channels) * width * dtype.itemsize
     strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))

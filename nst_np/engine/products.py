@@ -45,7 +45,8 @@ def multiply_columns(A: Array, B: Array, out: Array) -> None:
 
 def gram(strips: Strips, Ft: Array) -> Array:
     """``Ft.T @ Ft``, (N, N). NumPy hands a matrix times its own transpose to BLAS's syrk, which does half the work."""
-    partial = strips.map(lambda start, stop: Ft[start:stop].T @ Ft[start:stop], len(Ft), _rows(strips, Ft))
+    rows = max(_rows(strips, Ft), Ft.shape[1])  # with fewer, the partial sums would be larger than the features
+    partial = strips.map(lambda start, stop: Ft[start:stop].T @ Ft[start:stop], len(Ft), rows)
     total = partial[0]
     for G in partial[1:]:
         total += G

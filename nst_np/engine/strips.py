@@ -10,16 +10,18 @@ strips, so results are the same bit for bit for any number of threads.
 
 from __future__ import annotations
 
-import math
-import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
 
+from nst_np.engine.memory import Stack, Take
+
 Array = Any
+Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 AT_LEAST = 4  # strips on a CPU
@@ -40,26 +42,29 @@ class Strips:
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
-        self._own = threading.local()  # what each thread keeps
+        self._stack = Stack()
 
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
 
-        On a CPU there are at least AT_LEAST strips, for as many threads to share: however many threads there are,
-        because the strips decide in which order numbers are added.
+        On a CPU the number of strips is a multiple of AT_LEAST, for as many threads to share evenly: however many
+        threads there are, because the strips decide in which order numbers are added.
         """
         if not self._host:
             return max(1, strip_bytes * DEVICE_FACTOR // max(1, row_bytes))
-        return max(1, min(strip_bytes // max(1, row_bytes), -(-length // AT_LEAST)))
+        most = max(1, strip_bytes // max(1, row_bytes))
+        strips = -(-length // most)
+        return -(-length // (-(-strips // AT_LEAST) * AT_LEAST))
 
     def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
         """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""
-        return self.run(function, [(start, min(start + step, length)) for start in range(0, length, step)])
+        bounds = [(start, min(start + step, length)) for start in range(0, length, step)]
+        return self.run(lambda strip: function(*strip), bounds)
 
-    def run(self, function: Callable[[int, int], Result], bounds: list[tuple[int, int]]) -> list[Result]:
-        """`map` over given strips."""
+    def run(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+        """``[function(part), …]`` for parts of whatever kind, each of which can be worked on without the others."""
         if not self._host:
-            return [function(*strip) for strip in bounds]
+            return [function(part) for part in parts]
         if self._blas is None:
             from threadpoolctl import ThreadpoolController
 
@@ -67,39 +72,32 @@ class Strips:
             self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="nst_np")
         assert self._pool is not None
         results: dict[int, Result] = {}
-        waiting = deque(enumerate(bounds))
+        waiting = deque(enumerate(parts))
 
         def work() -> None:
             while waiting:
                 try:
-                    index, strip = waiting.popleft()
+                    index, part = waiting.popleft()
                 except IndexError:  # another thread took the last one
                     return
                 try:
-                    results[index] = function(*strip)
+                    results[index] = function(part)
                 except BaseException:
-                    waiting.clear()  # the other threads stop after the strip that they are at
+                    waiting.clear()  # the other threads stop after the part that they are at
                     raise
 
         with self._blas.limit(limits=1, user_api="blas"):
-            helpers = [self._pool.submit(work) for _ in range(min(self.threads, len(bounds)) - 1)]
+            helpers = [self._pool.submit(work) for _ in range(min(self.threads, len(parts)) - 1)]
             try:
                 work()
             finally:
                 wait(helpers)
         for helper in helpers:
             helper.result()  # raises what it raised
-        return [results[index] for index in range(len(bounds))]
+        return [results[index] for index in range(len(parts))]
 
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Memory of the calling thread under a name, not initialised: the same every time, grown where it is too small.
-
-        Fresh memory would cost a page fault every few kilobytes, over and over.
-        """
+    def scratch(self) -> AbstractContextManager[Take]:
+        """Memory of the calling thread for as long as the ``with`` lasts, which may stand within another one."""
         if not self._host:  # CuPy keeps a pool of its own
-            return self.xp.empty(shape, dtype=dtype)
-        buffers: dict[str, Array] = self._own.__dict__.setdefault("buffers", {})
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if name not in buffers or buffers[name].nbytes < size:
-            buffers[name] = np.empty(size, dtype=np.uint8)
-        return buffers[name][:size].view(dtype).reshape(shape)
+            return nullcontext(self.xp.empty)
+        return self._stack.level()

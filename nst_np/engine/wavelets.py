@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
 
 Array = Any
@@ -37,25 +38,25 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
     planes = xp.ascontiguousarray(x.transpose(2, 0, 1))
     y = xp.empty((colors, 2 * responses, height, width), dtype=x.dtype)
 
-    def buffer(name: str, channels: int, pixels: int) -> Array:
+    def whole_blocks(take: Take, channels: int, pixels: int) -> Array:
         """Scratch (colours, channels, pixels), with room to a whole number of blocks."""
-        whole = -(-pixels // BLOCK) * BLOCK
-        array = strips.scratch(name, (colors, channels, whole), x.dtype)
+        array = take((colors, channels, -(-pixels // BLOCK) * BLOCK), x.dtype)
         array[:, :, pixels:] = 0
         return array
 
     def correlate(top: int, bottom: int) -> None:
         pixels = (bottom - top) * width
-        windows, z = buffer("first", n * n, pixels), buffer("second", responses, pixels)
-        color, row, pixel = planes.strides
-        shifted = xp.lib.stride_tricks.as_strided(
-            planes[:, top:], (colors, n, n, bottom - top, width), (color, row, pixel, row, pixel))
-        windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)[...] = shifted
-        xp.matmul(kernels, _blocks(windows), out=_blocks(z))
-        z = z[:, :, :pixels].reshape(colors, responses, bottom - top, width)
-        above, below = y[:, :responses, top:bottom], y[:, responses:, top:bottom]
-        xp.maximum(z, xp.zeros((bottom - top, width), dtype=x.dtype), out=above)
-        xp.subtract(above, z, out=below)  # what it takes to get from z to max(z, 0)
+        with strips.scratch() as take:
+            windows, z = whole_blocks(take, n * n, pixels), whole_blocks(take, responses, pixels)
+            color, row, pixel = planes.strides
+            shifted = xp.lib.stride_tricks.as_strided(
+                planes[:, top:], (colors, n, n, bottom - top, width), (color, row, pixel, row, pixel))
+            windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)[...] = shifted
+            xp.matmul(kernels, _blocks(windows), out=_blocks(z))
+            z = z[:, :, :pixels].reshape(colors, responses, bottom - top, width)
+            above, below = y[:, :responses, top:bottom], y[:, responses:, top:bottom]
+            xp.maximum(z, xp.zeros((bottom - top, width), dtype=x.dtype), out=above)
+            xp.subtract(above, z, out=below)  # what it takes to get from z to max(z, 0)
 
     strips.map(correlate, height, rows)
 
@@ -65,16 +66,17 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
         def spread(top: int, bottom: int) -> Array:
             """What the strip gives to the n - 1 rows below it as well as to its own."""
             pixels = (bottom - top) * width
-            d_windows, dz = buffer("first", n * n, pixels), buffer("second", responses, pixels)
-            halves = strips.scratch("third", (colors, 2 * responses, bottom - top, width), x.dtype)
-            xp.multiply(dy[:, :, top:bottom], y[:, :, top:bottom] > 0, out=halves)
-            halves = halves.reshape(colors, 2 * responses, pixels)
-            xp.subtract(halves[:, :responses], halves[:, responses:], out=dz[:, :, :pixels])
-            xp.matmul(kernels.T, _blocks(dz), out=_blocks(d_windows))
-            shifted = d_windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)
-            along_x = xp.zeros((colors, n, bottom - top, width + n - 1), dtype=dy.dtype)
-            for i in range(n):
-                along_x[..., i : i + width] += shifted[:, :, i]
+            with strips.scratch() as take:
+                d_windows, dz = whole_blocks(take, n * n, pixels), whole_blocks(take, responses, pixels)
+                halves = take((colors, 2 * responses, bottom - top, width), x.dtype)
+                xp.multiply(dy[:, :, top:bottom], y[:, :, top:bottom] > 0, out=halves)
+                halves = halves.reshape(colors, 2 * responses, pixels)
+                xp.subtract(halves[:, :responses], halves[:, responses:], out=dz[:, :, :pixels])
+                xp.matmul(kernels.T, _blocks(dz), out=_blocks(d_windows))
+                shifted = d_windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)
+                along_x = xp.zeros((colors, n, bottom - top, width + n - 1), dtype=dy.dtype)
+                for i in range(n):
+                    along_x[..., i : i + width] += shifted[:, :, i]
             d_planes = xp.zeros((colors, bottom - top + n - 1, width + n - 1), dtype=dy.dtype)
             for j in range(n):
                 d_planes[:, j : j + bottom - top] += along_x[:, j]

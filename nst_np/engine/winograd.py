@@ -11,26 +11,24 @@ The sum over channels of the elementwise products is, for each of the 36 points,
 (tiles × C) @ (C × K): that is where the time goes. docs/winograd.md derives the three matrices.
 
 Each transform is applied along one axis and then along the other, as a product with a matrix of 6 columns. All shapes
-below: n rows of T tiles, so a strip of 4 n rows of the image.
-
-Scratch memory has the names "first" to "fourth": padded rows, rows transformed down, V, M; and, when the first two
-have been used, M transformed along the rows and the finished rows.
+below: n rows of T tiles, so a block of 4 n by 4 T pixels of the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from nst_np.engine.memory import Scratch
+
 Array = Any
-Scratch = Callable[[str, tuple[int, ...], Any], Array]
 
 TILE = 4  # outputs of a tile along an axis
 SPAN = TILE + 2  # its inputs, which it shares with its neighbours; also the number of points
 PRODUCTS = SPAN * SPAN
+KERNEL_CHANNELS = 256  # input channels of a kernel that are transformed at a time
 
 # Where the polynomials are evaluated; the sixth point is ∞. Any five would do. The usual 0, ±1, ±2 make prettier
 # matrices, and these, a result of trying, half the rounding error.
@@ -61,18 +59,26 @@ def _view(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Arr
     return np.lib.stride_tricks.as_strided(array, shape, [array.itemsize * stride for stride in strides])
 
 
-def transform_kernel(kernel: Array, out: Array) -> None:
+def transform_kernel(kernel: Array, out: Array, scratch: Scratch) -> None:
     """G g Gᵀ.
 
     Parameters
     ----------
-    kernel : (3, 3, C, K), contiguous.
+    kernel : (3, 3, C, K), with any strides.
     out : (36, C, K).
+    scratch : gives memory for what is in between, here and below.
     """
-    size = kernel[0, 0].size
+    C = kernel.shape[2]
     _, G, _ = _transforms(kernel.dtype)
-    down = np.matmul(G, kernel.reshape(3, 3, size).swapaxes(0, 1))  # (3 columns, 6, C·K)
-    np.matmul(G, down.swapaxes(0, 1), out=out.reshape(SPAN, SPAN, size))
+    for start in range(0, C, KERNEL_CHANNELS):
+        some = kernel[:, :, start : start + KERNEL_CHANNELS]
+        size = some[0, 0].size
+        with scratch() as take:
+            copy, down = take(some.shape, kernel.dtype), take((3, SPAN, size), kernel.dtype)  # down: 3 columns
+            copy[...] = some
+            np.matmul(G, copy.reshape(3, 3, size).swapaxes(0, 1), out=down)
+            target = out[:, start : start + KERNEL_CHANNELS].reshape(SPAN, SPAN, size)
+            np.matmul(G, down.swapaxes(0, 1), out=target)
 
 
 def transform_input(padded: Array, out: Array, scratch: Scratch) -> None:
@@ -81,15 +87,16 @@ def transform_input(padded: Array, out: Array, scratch: Scratch) -> None:
     Parameters
     ----------
     padded : (4 n + 2, 4 T + 2, C), contiguous.
-    out : (36, n · T, C); may be a slice along its second axis.
+    out : (36, n, T, C), with any strides.
     """
     n, T, C = (padded.shape[0] - 2) // TILE, (padded.shape[1] - 2) // TILE, padded.shape[2]
     row = padded.shape[1] * C
     BT, _, _ = _transforms(padded.dtype)
-    down = scratch("second", (n, SPAN, row), padded.dtype)
-    np.matmul(BT, _view(padded, (n, SPAN, row), (TILE * row, row, 1)), out=down)
-    tiles = _view(down, (n, SPAN, T, SPAN, C), (SPAN * row, row, TILE * C, C, 1))
-    np.matmul(BT, tiles, out=out.reshape(SPAN, SPAN, n, T, C).transpose(2, 0, 3, 1, 4))
+    with scratch() as take:
+        down = take((n, SPAN, row), padded.dtype)
+        np.matmul(BT, _view(padded, (n, SPAN, row), (TILE * row, row, 1)), out=down)
+        tiles = _view(down, (n, SPAN, T, SPAN, C), (SPAN * row, row, TILE * C, C, 1))
+        np.matmul(BT, tiles, out=_by_rows(out))
 
 
 def transform_output(products: Array, bias: Array | None, out: Array, scratch: Scratch) -> None:
@@ -97,17 +104,22 @@ def transform_output(products: Array, bias: Array | None, out: Array, scratch: S
 
     Parameters
     ----------
-    products : (36, n · T, K).
+    products : (36, n, T, K).
     bias : (K,), or None for none.
     out : (4 n, 4 T, K), contiguous.
     """
     n, T, K = out.shape[0] // TILE, out.shape[1] // TILE, out.shape[2]
     _, _, AT = _transforms(products.dtype)
     summands = SPAN if bias is None else SPAN + 1
-    across = scratch("first", (n, summands, T, TILE, K), products.dtype)
-    tiles = products.reshape(SPAN, SPAN, n, T, K).transpose(2, 0, 3, 1, 4)
-    np.matmul(AT[:, :SPAN], tiles, out=across[:, :SPAN])
-    if bias is not None:
-        across[:, SPAN] = bias
-    row = T * TILE * K
-    np.matmul(AT[:, :summands], across.reshape(n, summands, row), out=out.reshape(n, TILE, row))
+    with scratch() as take:
+        across = take((n, summands, T, TILE, K), products.dtype)
+        np.matmul(AT[:, :SPAN], _by_rows(products), out=across[:, :SPAN])
+        if bias is not None:
+            across[:, SPAN] = bias
+        row = T * TILE * K
+        np.matmul(AT[:, :summands], across.reshape(n, summands, row), out=out.reshape(n, TILE, row))
+
+
+def _by_rows(points: Array) -> Array:
+    """(36, n, T, channels) as (n, 6, T, 6, channels), a view."""
+    return points.reshape(SPAN, SPAN, *points.shape[1:]).transpose(2, 0, 3, 1, 4)
