@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nst_np.backend import Backend
@@ -17,9 +18,7 @@ PullBack = Callable[[Mapping[str, Gradient]], Array]
 Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
 PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
 ALL = slice(None)  # rows
-BAND_BYTES = 13 << 19  # of features that are made a band of rows at a time
 GPU_BAND_BYTES = 512 << 20  # there the many small launches of small bands would cost more than a cache gives
-LEAST_BAND = 8  # rows, so that a filter's overlap with its neighbours stays small
 
 
 class FeatureNetwork(ABC):
@@ -100,12 +99,13 @@ class FeatureNetwork(ABC):
         ----------
         image, taps : as for `forward`.
         look : ``look(layer, rows, F)`` is called for every tap with `F`, its features in `rows`, which may be all; all
-            parts of a layer together are the whole of it, once.
+            parts of a layer together are the whole of it, once. Several threads may call it at a time.
 
         Returns
         -------
-        backward : takes ``pull_back(layer, rows, F, dF)``, which is called for the same parts again. It returns dE/dF,
-            in place if it likes, added to `dF` if that is not None. The result is dE/d(image), (H, W, 3).
+        backward : takes ``pull_back(layer, rows, F, dF)``, which is called for the same parts again, again by several
+            threads. It returns dE/dF, in place if it likes, added to `dF` if that is not None. The result is
+            dE/d(image), (H, W, 3).
 
         Raises
         ------
@@ -160,15 +160,40 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
     return {layer: gradient(layer) for layer in features}
 
 
-def bands(shape: tuple[int, ...], backend: Backend, least: int = LEAST_BAND, multiple: int = 1) -> Iterator[slice]:
-    """The rows of features (H, W, N), so many at a time that they fit into a processor's cache; more on a GPU.
+def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int, multiple: int = 1) -> list[slice]:
+    """The rows of features (H, W, N), as many at a time as make about `band_bytes`; more on a GPU.
 
     There are at least `least` rows, and a multiple of `multiple`, but for the last ones.
     """
-    band_bytes = BAND_BYTES if backend.device == "cpu" else GPU_BAND_BYTES
+    if backend.device != "cpu":
+        band_bytes = GPU_BAND_BYTES
     step = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize)) // multiple * multiple
-    for start in range(0, shape[0], step):
-        yield slice(start, min(start + step, shape[0]))
+    return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
+
+
+class InOrder:
+    """Hands on what was made of rows in the order of the rows, in whatever order it comes, from whatever thread.
+
+    So sums do not depend on which thread is faster.
+
+    Parameters
+    ----------
+    use : takes rows, and what was made of them; the first ones begin at 0, and others where those before end.
+    """
+
+    def __init__(self, use: Callable[[slice, Any], None]) -> None:
+        self._use, self._lock = use, threading.Lock()
+        self._next: int | None = 0  # None after the last rows of all
+        self._waiting: dict[int, tuple[slice, Any]] = {}
+
+    def add(self, rows: slice, made: Any) -> None:
+        """Hand on what was made of these rows, and what waited for them."""
+        with self._lock:
+            self._waiting[rows.start or 0] = rows, made
+            while self._next in self._waiting:
+                rows, made = self._waiting.pop(self._next)
+                self._use(rows, made)
+                self._next = rows.stop
 
 
 def with_margin(rows: slice, margin: int, height: int) -> slice:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from nst_np import layers, losses
 from nst_np.errors import InputError
-from nst_np.network import ALL, FeatureNetwork
+from nst_np.network import ALL, FeatureNetwork, InOrder
 
 Array = Any
 T = TypeVar("T")
@@ -166,18 +166,16 @@ class Objective:
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
         x, unwrap = self._wrapped(x, "image")
         backend = self.network.backend
-        statistics: dict[Term, losses.Statistic] = {}
+        sums = {term: _Sum() for term in self.terms}
 
         def look(layer: str, rows: slice, F: Array) -> None:
             rows, F = self._scored(x.shape, layer, rows, F)
             for term in self._at[layer] if F.size else ():
-                part = term.loss.rows(rows).statistic(backend, F)
-                whole = statistics.get(term)
-                statistics[term] = part if whole is None else tuple(a + b for a, b in zip(whole, part, strict=True))
+                sums[term].add(rows, term.loss.rows(rows).statistic(backend, F))
 
         backward = self.network.scan(x, self._taps, look)
         look(PIXELS, ALL, x)
-        terms, d_statistics = self._weighed(statistics)
+        terms, d_statistics = self._weighed(sums)
 
         def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
             scored_rows, scored = self._scored(x.shape, layer, rows, F)
@@ -194,15 +192,14 @@ class Objective:
         gradient = unwrap(pull_back(PIXELS, ALL, x, backward(pull_back)))
         return Evaluation(terms["total"], gradient, terms)
 
-    def _weighed(self, statistics: dict[Term, losses.Statistic],
-                 ) -> tuple[dict[str, float], dict[Term, losses.Statistic]]:
-        """Every term, as an `Evaluation` has them, and dE/d(statistic); each statistic is dropped when it was used."""
+    def _weighed(self, sums: dict[Term, _Sum]) -> tuple[dict[str, float], dict[Term, losses.Statistic]]:
+        """Every term, as an `Evaluation` has them, and dE/d(statistic); each sum is dropped when it was used."""
         total = 0.0
         values: dict[str, float] = {}
         groups = dict.fromkeys((term.group for term in self.terms), 0.0)
         d_statistics: dict[Term, losses.Statistic] = {}
         for term in self.terms:
-            value, d_statistic = term.loss.value_and_grad(self.network.backend, statistics.pop(term))
+            value, d_statistic = term.loss.value_and_grad(self.network.backend, sums.pop(term).total)
             total += term.weight * value
             groups[term.group] += term.layer_weight * term.share * value
             if term.layer != PIXELS:
@@ -297,11 +294,30 @@ def _grams_per_position(network: FeatureNetwork, image: Array, weights: Mapping[
     """The style image's Gram matrices, each divided by its number of positions, in the network's order of layers."""
     network.check_taps(weights)
     network.check_size(image.shape, weights, "style image")
-    sums: dict[str, losses.Statistic] = {}
+    sums = {layer: _Sum() for layer in weights}
 
     def look(layer: str, rows: slice, F: Array) -> None:
-        G, M = losses.gram(network.backend, F), F.shape[0] * F.shape[1]
-        sums[layer] = (sums[layer][0] + G, sums[layer][1] + M) if layer in sums else (G, M)
+        sums[layer].add(rows, (losses.gram(network.backend, F), F.shape[0] * F.shape[1]))
 
     network.scan(image, weights, look)
-    return {layer: sums[layer][0] * (1 / sums[layer][1]) for layer in network.layers if layer in weights}
+    grams = {}
+    for layer in network.layers:
+        if layer in sums:
+            G, M = sums.pop(layer).total
+            grams[layer] = G * (1 / M)
+    return grams
+
+
+class _Sum:
+    """A statistic of all rows of a layer, from those of parts, added up in the order of the rows."""
+
+    def __init__(self) -> None:
+        self.total: losses.Statistic = ()
+        self._parts = InOrder(self._add)
+
+    def add(self, rows: slice, part: losses.Statistic) -> None:
+        """The statistic of some rows."""
+        self._parts.add(rows, part)
+
+    def _add(self, _: slice, part: losses.Statistic) -> None:
+        self.total = tuple(a + b for a, b in zip(self.total, part, strict=True)) if self.total else part

@@ -164,13 +164,14 @@ class FirstBlock:
 
     BELOW = frozenset({"conv1_1", "relu1_1"})
     ABOVE = frozenset({"conv1_2", "relu1_2", "pool1"})
-    LEAST_BAND = 48  # rows
+    BAND_BYTES, LEAST_BAND = 6 << 20, 56  # rows
 
     def __init__(self, backend: Backend, x: Array, below: list[Step], above: list[Step], taps: frozenset[str],
                  seen: int) -> None:
         self._xp, self._x, self._below, self._above, self._taps = backend.xp, x, below, above, taps
         self._seen, self._stride = seen, 2 if above else 1
-        self._bands = list(bands((*x.shape[:2], 2 * CHANNELS), backend, self.LEAST_BAND, multiple=4))
+        features_and_gradient = (*x.shape[:2], 2 * CHANNELS)
+        self._bands = bands(features_and_gradient, backend, self.BAND_BYTES, self.LEAST_BAND, multiple=4)
         self._descents: list[Descent] = []  # from the pooling to what is below it, for each band
 
     def climb(self, look: Look) -> Array:

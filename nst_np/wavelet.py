@@ -8,7 +8,7 @@ tradition of Portilla & Simoncelli 2000; the scales of the image stand in for VG
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import FeatureNetwork, Features, Gradient, Look, PullBack, PullRows, add, bands, fastest
+from nst_np.network import FeatureNetwork, Features, Gradient, InOrder, Look, PullBack, PullRows, add, bands, fastest
 
 Array = Any
 ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
@@ -28,6 +28,7 @@ BANDS = ((0.6 * np.pi, 9 / 7), (0.3 * np.pi, 9 / 4.5))  # (frequency in radians 
 LOW_SIGMA, LOW_GAIN = 9 / 5, 3.0  # of the low-pass
 CENTER, CONTRAST = 118.0, 60.0  # the grey that becomes 0 and the difference from it that becomes 1
 CHROMA = 1.5  # weight of the two colour differences beside luminance
+BAND_BYTES, LEAST_BAND = 3 << 20, 4  # of features that a thread makes at a time; rows
 WAVELET_LAYERS = tuple(f"scale{s}" for s in range(1, 13))
 
 
@@ -81,28 +82,42 @@ class WaveletNetwork(FeatureNetwork):
         x, wanted = self._checked(image, taps)
         images, to_pixels = self._pyramid(x, wanted)
         padded = {name: layers.reflect_pad(self.backend.xp, images[name], BORDER) for name in images if name in wanted}
+        parts = [(name, rows) for name in padded for rows in self._bands(images[name])]
+        each = self.backend.engine.each
 
         def band(name: str, rows: slice) -> tuple[Array, layers.Backward]:
             return self._features(padded[name][0][rows.start : rows.stop + 2 * BORDER])
 
-        for name in padded:
-            for rows in self._bands(images[name]):
-                look(name, rows, band(name, rows)[0])
+        def show(part: tuple[str, slice]) -> None:
+            name, rows = part
+            look(name, rows, band(name, rows)[0])
+
+        each(show, parts)
 
         def pull_all(pull_back: PullRows) -> Array:
-            gradients = {}
-            for name, (enlarged, unpad) in padded.items():
-                dx = self.backend.xp.zeros_like(enlarged)
-                for rows in self._bands(images[name]):
-                    F, backward = band(name, rows)
-                    dx[rows.start : rows.stop + 2 * BORDER] += backward(pull_back(name, rows, F, None))
-                gradients[name] = unpad(dx)
-            return to_pixels(gradients)
+            dx = {name: self.backend.xp.zeros_like(enlarged) for name, (enlarged, _) in padded.items()}
+
+            def adder(name: str) -> InOrder:
+                def add_rows(rows: slice, d: Array) -> None:
+                    dx[name][rows.start : rows.stop + 2 * BORDER] += d
+
+                return InOrder(add_rows)
+
+            sums = {name: adder(name) for name in padded}
+
+            def pull(part: tuple[str, slice]) -> None:
+                name, rows = part
+                F, backward = band(name, rows)
+                sums[name].add(rows, backward(pull_back(name, rows, F, None)))
+
+            each(pull, parts)
+            return to_pixels({name: unpad(dx[name]) for name, (_, unpad) in padded.items()})
 
         return pull_all
 
-    def _bands(self, image: Array) -> Iterator[slice]:
-        return bands((*image.shape[:2], image.shape[2] * 2 * self._bank.responses), self.backend)
+    def _bands(self, image: Array) -> list[slice]:
+        shape = (*image.shape[:2], image.shape[2] * 2 * self._bank.responses)
+        return bands(shape, self.backend, BAND_BYTES, LEAST_BAND)
 
     def _pyramid(self, rgb: Array, taps: frozenset[str]) -> tuple[dict[str, Array], ToPixels]:
         """The opponent colours at every scale down to the deepest tap, and the way back from any of them."""

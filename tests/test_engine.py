@@ -303,12 +303,34 @@ def test_strips_are_small_and_a_multiple_of_four_whatever_the_threads(length, ro
         assert Strips(np, threads).rows(length, row_bytes, strip_bytes) == rows
 
 
-def test_an_error_in_a_strip_reaches_the_caller():
+@pytest.mark.parametrize("failing", [0, 4, 8])
+def test_an_error_in_a_strip_reaches_the_caller_and_strips_work_on(failing):
     def fail(start, stop):
-        raise ZeroDivisionError(start)
+        if start == failing:
+            raise ZeroDivisionError(start)
 
+    strips = Strips(np, 2)
     with pytest.raises(ZeroDivisionError):
-        Strips(np, 2).map(fail, 10, 4)
+        strips.map(fail, 12, 4)
+    assert strips.map(lambda start, stop: start, 12, 4) == [0, 4, 8]
+
+
+def test_a_thread_does_by_itself_what_its_part_is_made_of():
+    strips = Strips(np, 2)
+    barrier = threading.Barrier(2)
+
+    def part(index):
+        barrier.wait(timeout=60)  # both threads are at work
+        return set(strips.map(lambda start, stop: threading.get_ident(), 8, 1)), threading.get_ident()
+
+    parts = strips.run(part, [0, 1])
+    assert all(within == {itself} for within, itself in parts)
+    assert parts[0][1] != parts[1][1]
+
+
+def test_each_keeps_the_order_of_its_parts():
+    for engine in (make_engine(np, 1), make_engine(np, 3), readable_engine()):
+        assert engine.each(lambda part: part.upper(), list("abcdefg")) == list("ABCDEFG")
 
 
 def test_blas_threads_are_given_back():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from nst_np import gradcheck, layers
 from nst_np.backend import Backend, make_backend
 from nst_np.engine import make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
+from nst_np.network import ALL, InOrder
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork, bank_factors, opponent_matrix, scales_of
@@ -366,7 +368,8 @@ SCANS = [("vgg19", ["relu1_1", "relu2_1"]), ("vgg19", ["conv1_1"]), ("vgg19", ["
 @pytest.fixture
 def small_bands(monkeypatch):
     """Bands of as few rows as there can be."""
-    monkeypatch.setattr("nst_np.network.BAND_BYTES", 0)
+    monkeypatch.setattr("nst_np.wavelet.BAND_BYTES", 0)
+    monkeypatch.setattr("nst_np.vgg.FirstBlock.BAND_BYTES", 0)
     monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 4)
 
 
@@ -419,7 +422,8 @@ def test_an_objective_in_bands_is_the_objective(name, monkeypatch):
     content, style, x = image(45, 37, 1), image(40, 50, 2), image(45, 37, 3)
     results = []
     for band_bytes in (10**9, 0):
-        monkeypatch.setattr("nst_np.network.BAND_BYTES", band_bytes)
+        monkeypatch.setattr("nst_np.wavelet.BAND_BYTES", band_bytes)
+        monkeypatch.setattr("nst_np.vgg.FirstBlock.BAND_BYTES", band_bytes)
         objective = Objective(network(name), content=content, style=style, tv_weight=1e-4, normalization="relative",
                               center_content=True, content_layers={("relu1_1" if name == "vgg19" else "scale1"): 1.0})
         results.append(objective.evaluate(x))
@@ -427,3 +431,33 @@ def test_an_objective_in_bands_is_the_objective(name, monkeypatch):
     assert bands.value == pytest.approx(whole.value, rel=1e-12)
     assert bands.terms == pytest.approx(whole.terms, rel=1e-12)
     np.testing.assert_allclose(bands.gradient, whole.gradient, atol=1e-11 * np.abs(whole.gradient).max())
+
+
+@pytest.mark.usefixtures("small_bands")
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_an_objective_gives_the_same_bits_on_any_number_of_threads(name):
+    results = []
+    for threads in (1, 2, 3):
+        backend = make_backend("cpu", "float32", threads=threads)
+        objective = Objective(network(name, backend=backend), content=image(45, 37, 1), style=image(40, 50, 2),
+                              tv_weight=1e-4, normalization="relative", center_content=True)
+        results.append(objective.evaluate(image(45, 37, 3)))
+    for other in results[1:]:
+        assert other.terms == results[0].terms
+        np.testing.assert_array_equal(other.gradient, results[0].gradient)
+
+
+def test_what_comes_in_any_order_is_handed_on_in_the_order_of_its_rows():
+    rows = [slice(start, start + 3) for start in range(0, 12, 3)]
+    for order in itertools.permutations(rows):
+        handed: list[tuple[slice, str]] = []
+        in_order = InOrder(lambda part, made, handed=handed: handed.append((part, made)))
+        for part in order:
+            in_order.add(part, f"from {part.start}")
+        assert handed == [(part, f"from {part.start}") for part in rows]
+
+
+def test_all_rows_at_once_are_handed_on():
+    handed = []
+    InOrder(lambda part, made: handed.append((part, made))).add(ALL, 1)
+    assert handed == [(ALL, 1)]

@@ -7,7 +7,7 @@ name it in ON_CPU or ON_GPU; nothing else changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +35,14 @@ class Engine:
     gram : ``Ft -> Ft.T @ Ft`` for a tall matrix (M, N).
     product : ``(Ft, B, add_to=None) -> Ft @ B`` for a tall matrix (M, N) and a small one (N, K); if `add_to`, (M, K),
         is not None, it is changed in place: the product is added to it.
+    each : ``(function, parts) -> [function(part), …]``, several at a time where there are threads. What is computed
+        within is computed by one of them.
     """
 
     layers: Mapping[str, Callable[..., Any]]
     gram: Callable[[Array], Array]
     product: Callable[..., Array]
+    each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 
 def make_engine(xp: Any, threads: int) -> Engine:
@@ -50,6 +53,7 @@ def make_engine(xp: Any, threads: int) -> Engine:
         layers={function.__name__: _bound(function, strips) for function in fast},
         gram=lambda Ft: products.gram(strips, Ft),
         product=lambda Ft, B, add_to=None: products.product(strips, Ft, B, add_to),
+        each=strips.run,
     )
 
 
@@ -62,7 +66,10 @@ def readable_engine() -> Engine:
         add_to += Ft @ B
         return add_to
 
-    return Engine(layers={}, gram=lambda Ft: Ft.T @ Ft, product=product)
+    def each(function: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+        return [function(part) for part in parts]
+
+    return Engine(layers={}, gram=lambda Ft: Ft.T @ Ft, product=product, each=each)
 
 
 def _bound(function: Callable[..., Any], strips: Strips) -> Callable[..., Any]:

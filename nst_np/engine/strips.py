@@ -10,9 +10,10 @@ strips, so results are the same bit for bit for any number of threads.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -42,7 +43,7 @@ class Strips:
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
         self._blas: Any = None
-        self._stack = Stack()
+        self._stack, self._at_work = Stack(), _AtWork()
 
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
@@ -62,8 +63,11 @@ class Strips:
         return self.run(lambda strip: function(*strip), bounds)
 
     def run(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """``[function(part), …]`` for parts of whatever kind, each of which can be worked on without the others."""
-        if not self._host:
+        """``[function(part), …]`` for parts of whatever kind, each of which can be worked on without the others.
+
+        While a thread works on a part, it does what that part is made of by itself.
+        """
+        if not self._host or self._at_work.now:
             return [function(part) for part in parts]
         if self._blas is None:
             from threadpoolctl import ThreadpoolController
@@ -75,25 +79,29 @@ class Strips:
         waiting = deque(enumerate(parts))
 
         def work() -> None:
-            while waiting:
-                try:
-                    index, part = waiting.popleft()
-                except IndexError:  # another thread took the last one
-                    return
-                try:
+            self._at_work.now = True
+            try:
+                while waiting:
+                    try:
+                        index, part = waiting.popleft()
+                    except IndexError:  # another thread took the last one
+                        return
                     results[index] = function(part)
-                except BaseException:
-                    waiting.clear()  # the other threads stop after the part that they are at
-                    raise
+            except BaseException:
+                waiting.clear()  # the other threads stop after the part that they are at
+                raise
+            finally:
+                self._at_work.now = False
 
         with self._blas.limit(limits=1, user_api="blas"):
             helpers = [self._pool.submit(work) for _ in range(min(self.threads, len(parts)) - 1)]
             try:
                 work()
             finally:
-                wait(helpers)
-        for helper in helpers:
-            helper.result()  # raises what it raised
+                errors = [helper.exception() for helper in helpers]  # waits for them
+        for error in errors:
+            if error is not None:
+                raise error
         return [results[index] for index in range(len(parts))]
 
     def scratch(self) -> AbstractContextManager[Take]:
@@ -101,3 +109,9 @@ class Strips:
         if not self._host:  # CuPy keeps a pool of its own
             return nullcontext(self.xp.empty)
         return self._stack.level()
+
+
+class _AtWork(threading.local):
+    """Whether a thread works on a part."""
+
+    now = False
