@@ -161,39 +161,41 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
 
 
 def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int, multiple: int = 1) -> list[slice]:
-    """The rows of features (H, W, N), as many at a time as make about `band_bytes`; more on a GPU.
+    """The rows of features (H, W, N) in bands of about equal height, of `band_bytes` at most; more on a GPU.
 
-    There are at least `least` rows, and a multiple of `multiple`, but for the last ones.
+    Where `least` rows take more than that, they make a band. All bands but the last have a multiple of `multiple` rows.
     """
     if backend.device != "cpu":
         band_bytes = GPU_BAND_BYTES
-    step = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize)) // multiple * multiple
+    most = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize))
+    share = -(-shape[0] // -(-shape[0] // most))
+    step = -(-share // multiple) * multiple
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 
-class InOrder:
-    """Hands on what was made of rows in the order of the rows, in whatever order it comes, from whatever thread.
+class InOrder(ABC):
+    """Uses what was made of rows in the order of the rows, in whatever order it comes, from whatever thread.
 
-    So sums do not depend on which thread is faster.
-
-    Parameters
-    ----------
-    use : takes rows, and what was made of them; the first ones begin at 0, and others where those before end.
+    So sums do not depend on which thread is faster. The first rows begin at 0, and others where those before end.
     """
 
-    def __init__(self, use: Callable[[slice, Any], None]) -> None:
-        self._use, self._lock = use, threading.Lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._next: int | None = 0  # None after the last rows of all
         self._waiting: dict[int, tuple[slice, Any]] = {}
 
     def add(self, rows: slice, made: Any) -> None:
-        """Hand on what was made of these rows, and what waited for them."""
+        """Use what was made of these rows, if it is their turn, and what waited for them."""
         with self._lock:
             self._waiting[rows.start or 0] = rows, made
             while self._next in self._waiting:
                 rows, made = self._waiting.pop(self._next)
-                self._use(rows, made)
+                self.use(rows, made)
                 self._next = rows.stop
+
+    @abstractmethod
+    def use(self, rows: slice, made: Any) -> None:
+        """Called for one after the other."""
 
 
 def with_margin(rows: slice, margin: int, height: int) -> slice:

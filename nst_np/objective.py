@@ -308,16 +308,11 @@ def _grams_per_position(network: FeatureNetwork, image: Array, weights: Mapping[
     return grams
 
 
-class _Sum:
-    """A statistic of all rows of a layer, from those of parts, added up in the order of the rows."""
+class _Sum(InOrder):
+    """A statistic of all rows of a layer, from those of parts."""
 
-    def __init__(self) -> None:
-        self.total: losses.Statistic = ()
-        self._parts = InOrder(self._add)
+    total: losses.Statistic = ()
 
-    def add(self, rows: slice, part: losses.Statistic) -> None:
+    def use(self, rows: slice, made: losses.Statistic) -> None:
         """The statistic of some rows."""
-        self._parts.add(rows, part)
-
-    def _add(self, _: slice, part: losses.Statistic) -> None:
-        self.total = tuple(a + b for a, b in zip(self.total, part, strict=True)) if self.total else part
+        self.total = tuple(a + b for a, b in zip(self.total, made, strict=True)) if self.total else made

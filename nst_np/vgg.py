@@ -164,7 +164,7 @@ class FirstBlock:
 
     BELOW = frozenset({"conv1_1", "relu1_1"})
     ABOVE = frozenset({"conv1_2", "relu1_2", "pool1"})
-    BAND_BYTES, LEAST_BAND = 6 << 20, 56  # rows
+    BAND_BYTES, LEAST_BAND = 6 << 20, 112  # rows: fewer, and the borders and the threads' turns take their time
 
     def __init__(self, backend: Backend, x: Array, below: list[Step], above: list[Step], taps: frozenset[str],
                  seen: int) -> None:

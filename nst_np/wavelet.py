@@ -95,15 +95,7 @@ class WaveletNetwork(FeatureNetwork):
         each(show, parts)
 
         def pull_all(pull_back: PullRows) -> Array:
-            dx = {name: self.backend.xp.zeros_like(enlarged) for name, (enlarged, _) in padded.items()}
-
-            def adder(name: str) -> InOrder:
-                def add_rows(rows: slice, d: Array) -> None:
-                    dx[name][rows.start : rows.stop + 2 * BORDER] += d
-
-                return InOrder(add_rows)
-
-            sums = {name: adder(name) for name in padded}
+            sums = {name: _Gradient(self.backend.xp, enlarged) for name, (enlarged, _) in padded.items()}
 
             def pull(part: tuple[str, slice]) -> None:
                 name, rows = part
@@ -111,7 +103,7 @@ class WaveletNetwork(FeatureNetwork):
                 sums[name].add(rows, backward(pull_back(name, rows, F, None)))
 
             each(pull, parts)
-            return to_pixels({name: unpad(dx[name]) for name, (_, unpad) in padded.items()})
+            return to_pixels({name: unpad(sums[name].dx) for name, (_, unpad) in padded.items()})
 
         return pull_all
 
@@ -150,6 +142,18 @@ class WaveletNetwork(FeatureNetwork):
         """(H + 8, W + 8, 3) mirrored opponent colours to (H, W, 198) rectified responses."""
         y, backward = self._rectified_wavelets(self.backend.xp, padded, self._bank)
         return y.reshape(*y.shape[:2], -1), lambda dF: backward(dF.reshape(y.shape))
+
+
+class _Gradient(InOrder):
+    """dE/d(padded image), from what its rows' features give to the pixels that they see."""
+
+    def __init__(self, xp: Any, padded: Array) -> None:
+        super().__init__()
+        self.dx = xp.zeros_like(padded)
+
+    def use(self, rows: slice, made: Array) -> None:
+        """Rows of features, and the gradient of their pixels, (rows + 2 BORDER, W + 2 BORDER, 3)."""
+        self.dx[rows.start : rows.stop + 2 * BORDER] += made
 
 
 def scales_of(height: int, width: int) -> int:

@@ -447,17 +447,25 @@ def test_an_objective_gives_the_same_bits_on_any_number_of_threads(name):
         np.testing.assert_array_equal(other.gradient, results[0].gradient)
 
 
-def test_what_comes_in_any_order_is_handed_on_in_the_order_of_its_rows():
+class Handed(InOrder):
+    def __init__(self):
+        super().__init__()
+        self.used = []
+
+    def use(self, rows, made):
+        self.used.append((rows, made))
+
+
+def test_what_comes_in_any_order_is_used_in_the_order_of_its_rows():
     rows = [slice(start, start + 3) for start in range(0, 12, 3)]
     for order in itertools.permutations(rows):
-        handed: list[tuple[slice, str]] = []
-        in_order = InOrder(lambda part, made, handed=handed: handed.append((part, made)))
+        handed = Handed()
         for part in order:
-            in_order.add(part, f"from {part.start}")
-        assert handed == [(part, f"from {part.start}") for part in rows]
+            handed.add(part, f"from {part.start}")
+        assert handed.used == [(part, f"from {part.start}") for part in rows]
 
 
-def test_all_rows_at_once_are_handed_on():
-    handed = []
-    InOrder(lambda part, made: handed.append((part, made))).add(ALL, 1)
-    assert handed == [(ALL, 1)]
+def test_all_rows_at_once_are_used():
+    handed = Handed()
+    handed.add(ALL, 1)
+    assert handed.used == [(ALL, 1)]
