@@ -161,15 +161,13 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
 
 
 def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int, multiple: int = 1) -> list[slice]:
-    """The rows of features (H, W, N) in bands of about equal height, of `band_bytes` at most; more on a GPU.
+    """The rows of features (H, W, N), as many at a time as make about `band_bytes`; more on a GPU.
 
-    Where `least` rows take more than that, they make a band. All bands but the last have a multiple of `multiple` rows.
+    There are at least `least` rows, and a multiple of `multiple`, but for the last ones.
     """
     if backend.device != "cpu":
         band_bytes = GPU_BAND_BYTES
-    most = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize))
-    share = -(-shape[0] // -(-shape[0] // most))
-    step = -(-share // multiple) * multiple
+    step = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize)) // multiple * multiple
     return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
 
 

@@ -4,6 +4,9 @@ A strip is small enough that what is made of it is still in a core's cache when 
 interpreter's lock, so strips run on Python threads, each with a BLAS of one thread: a matrix product that is split
 into strips at this level is faster here than one that BLAS splits itself, and waits for nobody.
 
+What is worked on can also be larger than a strip, and made of strips itself: a thread does all of it alone then, and
+the threads wait for each other less often.
+
 Every strip computes the same numbers whatever thread it runs on, and partial sums are added in the order of the
 strips, so results are the same bit for bit for any number of threads.
 """
@@ -48,8 +51,8 @@ class Strips:
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
 
-        On a CPU the number of strips is a multiple of AT_LEAST, for as many threads to share evenly: however many
-        threads there are, because the strips decide in which order numbers are added.
+        On a CPU the number of strips is a multiple of AT_LEAST, if there are rows enough, for as many threads to share
+        evenly: however many threads there are, because the strips decide in which order numbers are added.
         """
         if not self._host:
             return max(1, strip_bytes * DEVICE_FACTOR // max(1, row_bytes))

@@ -134,10 +134,8 @@ class _Canvas:
         with memory.watch(self._network.backend) as watch:
             objective = self._objective()
             kept, built = watch.held(), watch.peak()
-            self._evaluate(objective)
-            evaluated = watch.peak()
-            self._practise(1)
-            return evaluated + watch.peak() - kept, kept, built - kept
+            self._paint(objective)
+            return watch.peak(), kept, built - kept
 
     def _objective(self) -> Objective:
         return self._build(self._config, self._network, self._content, self._styles)
@@ -147,14 +145,28 @@ class _Canvas:
 
     def _practise(self, steps: int) -> None:
         """The optimiser on a bowl, which costs next to nothing to evaluate."""
-        x = self._image.ravel().astype(np.float64)
-        curvature = np.linspace(0.1, 3.0, x.size)
+        curvature = np.linspace(0.1, 3.0, self._image.size)
 
         def bowl(x: optimize.Vector) -> tuple[float, optimize.Vector]:
             gradient = curvature * x
             return 0.5 * float(x @ gradient), gradient
 
-        optimize.minimize(bowl, x, method=self._config.optimizer, iterations=steps, bounds=self._config.pixel_bounds)
+        self._optimize(bowl, steps)
+
+    def _paint(self, objective: Objective) -> None:
+        """An iteration."""
+
+        def function(x: optimize.Vector) -> tuple[float, optimize.Vector]:
+            evaluation = objective.evaluate(x.reshape(self._image.shape))
+            gradient = self._network.backend.to_host(evaluation.gradient)
+            return evaluation.value, gradient.ravel().astype(np.float64)
+
+        self._optimize(function, 1)
+
+    def _optimize(self, function: optimize.Function, iterations: int) -> None:
+        start = self._image.ravel().astype(np.float64)
+        optimize.minimize(function, start, method=self._config.optimizer, iterations=iterations,
+                          bounds=self._config.pixel_bounds)
 
 
 def _least_seconds(function: Callable[[], None]) -> float:
