@@ -35,10 +35,10 @@ def compare(network_name: str, size: int, threads: int, iterations: int) -> dict
     config = Config(network=network_name, weights=NETWORKS[network_name], iterations=iterations, threads=threads)
     network = load_network(config.network, config.weights, device="cpu", threads=threads)
     start = time.perf_counter()
-    expected = rehearse(config, content, style, network=network)
+    expected = rehearse(config, content, [style], network=network)
     rehearsal = time.perf_counter() - start
     results: list[StylizeResult] = []
-    memory = measuring.peaks_of(lambda: None, lambda _: results.append(run(config, content, style, network=network)))
+    memory = measuring.peaks_of(lambda: None, lambda _: results.append(run(config, content, [style], network=network)))
     ends = [row["seconds"] for row in results[0].history[-iterations:]]
     iteration = statistics.median(end - start for start, end in itertools.pairwise(ends))
     return {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import comparison, evaluation, layers, measuring, run, vs_torch
+from benchmarks import comparison, estimate, evaluation, layers, measuring, run, vs_torch
 from nst_np import transfer
 
 
@@ -139,6 +139,12 @@ def test_evaluation(hurried, capsys):
     (table,) = tables(capsys.readouterr().out)
     assert [row[:2] for row in table[1:]] == [[name, "24²"] for name in evaluation.NETWORKS]
     assert min(numbers([row[2] for row in table[1:]])) > 0
+
+
+def test_estimate_compares_a_rehearsal_with_a_run():
+    compared = estimate.compare("wavelet", 64, threads=1, iterations=2)
+    assert set(compared) == {"iteration", "run", "memory", "rehearsal"}
+    assert all(value > 0 for pair in compared.values() for value in pair)
 
 
 def test_images_differ_in_more_than_their_noise():
