@@ -163,12 +163,13 @@ def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]
 def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int, multiple: int = 1) -> list[slice]:
     """The rows of features (H, W, N), as many at a time as make about `band_bytes`; more on a GPU.
 
-    There are at least `least` rows, and a multiple of `multiple`, but for the last ones.
+    There are at least `least` rows, and a multiple of `multiple`, but for the last ones; up to half a band joins them.
     """
     if backend.device != "cpu":
         band_bytes = GPU_BAND_BYTES
     step = max(least, band_bytes // (shape[1] * shape[2] * backend.dtype.itemsize)) // multiple * multiple
-    return [slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
+    starts = range(0, max(1, shape[0] - step // 2), step)
+    return [slice(start, shape[0] if start == starts[-1] else start + step) for start in starts]
 
 
 class InOrder(ABC):
