@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -146,6 +148,33 @@ def test_a_minimum_is_recognised():
     result = minimize(quadratic, np.zeros(4), iterations=500)
     assert result.status == "converged"
     assert "no further decrease" in result.message
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_no_point_is_evaluated_twice(method):
+    points = []
+
+    def function(x):
+        points.append(x.copy())
+        return quadratic(x)
+
+    minimize(function, np.linspace(0, 1, 7), method=method, iterations=5, learning_rate=0.1)
+    distances = [np.abs(one - other).max() for one, other in itertools.combinations(points, 2)]
+    assert min(distances) > 1e-6
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_gradients_are_dropped_when_they_have_been_used(method):
+    gradients = []
+
+    def function(x):
+        assert all(gradient() is None for gradient in gradients[:-1])
+        value, gradient = quadratic(x)
+        gradients.append(weakref.ref(gradient))
+        return value, gradient
+
+    minimize(function, np.zeros(7), method=method, iterations=5, learning_rate=0.1)
+    assert len(gradients) > 5
 
 
 def test_x0_is_left_unmodified():

@@ -13,7 +13,7 @@ from nst_np.forecast.plan import Plan, Shape, area
 from nst_np.forecast.rehearsal import Build, Costs, rehearse
 from nst_np.network import FeatureNetwork
 
-LBFGS_EXTRA = 5  # evaluations at each size beside one an iteration: the start, twice, and searches of the first steps
+LBFGS_EXTRA = 4  # evaluations at each size beside one an iteration: the start, and searches of the first steps
 BESIDE_ARRAYS = 20_000_000  # bytes by which a process grows beside its arrays: threads' heaps, scratch; about, on Linux
 RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
 PROPOSED = 0.95  # share of the rest that a proposed size may take: layers change with size, free memory with time

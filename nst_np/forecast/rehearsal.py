@@ -6,6 +6,7 @@ with the pixels, along straight lines. Nothing here knows one network, or one op
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -29,6 +30,7 @@ CPU_SIDES = (144, 224)
 GPU_SIDES = (512, 1024)
 ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how many times at least
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
+FULL = 2  # the evaluation at which an optimiser first has all of its memory
 
 
 class Line(NamedTuple):
@@ -154,9 +156,12 @@ class _Canvas:
         self._optimize(bowl, steps)
 
     def _paint(self, objective: Objective) -> None:
-        """An iteration."""
+        """An iteration, in which the objective is evaluated when it meets most other memory, and else a bowl."""
+        calls = itertools.count(1)
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector]:
+            if next(calls) != FULL:
+                return float(x @ x), 2 * x
             evaluation = objective.evaluate(x.reshape(self._image.shape))
             gradient = self._network.backend.to_host(evaluation.gradient)
             return evaluation.value, gradient.ravel().astype(np.float64)
