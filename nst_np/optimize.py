@@ -131,17 +131,15 @@ def _lbfgs(function: _Counted, x0: Vector, iterations: int, rate: float, bounds:
     from scipy.optimize import minimize as scipy_minimize
 
     unit = rate * np.sqrt(x0.size)
-    first: tuple[float, Vector] | None = function(x0)
-    length = float(np.linalg.norm(first[1]))
+    known: list[tuple[float, Vector]] = [function(x0)]
+    length = float(np.linalg.norm(known[0][1]))
     if length == 0:
         return 0, "converged", "the gradient is zero at the initial point"
     scale = 1 / (unit * length)
     done = 0
 
     def scaled(u: Vector) -> tuple[float, Vector]:
-        nonlocal first
-        value, gradient = first or function(u * unit)  # SciPy begins by asking what is known
-        first = None
+        value, gradient = known.pop() if known else function(u * unit)  # SciPy begins at x0, too
         return value * scale, gradient * (scale * unit)
 
     def after_iteration(intermediate_result: Any) -> None:
