@@ -113,6 +113,7 @@ def assert_fast_is_readable(name, x, arguments, dtype, threads=2):
 @pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by blocks", "by channels"])
 def test_winograd_at_every_remainder_of_a_size(name, kernel_bytes, dtype, monkeypatch):
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
+    monkeypatch.setattr(convolution, "FEW_POSITIONS", 0)
     monkeypatch.setattr(tiled, "SLICE", 8)
     monkeypatch.setattr(tiled, "PART_BYTES", 100_000)
     sizes = [(height, 16 + 7 * height % 55) for height in range(16, 71)]
@@ -136,6 +137,17 @@ def test_convolutions_of_few_channels(name, shape, channels):
     assert_fast_is_readable(name, *convolution_example(*shape, 64, channels), "f8")
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (4, 4), (5, 1), (8, 16), (11, 11)])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_at_few_positions(name, shape, dtype, monkeypatch):
+    monkeypatch.setattr(direct, "SLICE", 8)
+    x, arguments = convolution_example(*shape, 8, 20)
+    assert convolution.way_of(x.shape, arguments[0]) is direct.at_few
+    assert_fast_is_readable(name, x, arguments, dtype)
+    assert_same_bits_on_any_number_of_threads(name, x, arguments)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_convolution_of_a_gpu(shape):
     x, arguments = convolution_example(*shape, 5, 4)
@@ -149,6 +161,7 @@ def test_the_convolution_of_a_gpu(shape):
 @pytest.mark.parametrize("kernel_bytes", [10**9, 0], ids=["by blocks", "by channels"])
 def test_convolutions_give_the_same_bits_on_any_number_of_threads(name, kernel_bytes, monkeypatch):
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
+    monkeypatch.setattr(convolution, "FEW_POSITIONS", 0)
     monkeypatch.setattr(tiled, "SLICE", 8)
     assert_same_bits_on_any_number_of_threads(name, *convolution_example(70, 53, 16, 24))
 

@@ -1,10 +1,11 @@
 """VGG's convolutions on a CPU, with the rectifier and the pooling that follow them.
 
-There are three ways to share a layer out, by its shape alone:
+There are four ways to compute a layer, by its shape alone:
 
 | layer | way |
 |---|---|
-| fewer than FEW channels in or out | by its definition (`direct`): transforms would cost more than they save |
+| fewer than FEW_CHANNELS in or out | by its definition (`direct`): transforms would cost more than they save |
+| up to FEW_POSITIONS | the same: the kernels' transform would |
 | transformed kernels of up to KERNEL_BYTES | Winograd, each thread with blocks of the image and all of the kernels |
 | larger kernels | Winograd, each thread with output channels of its own and all tiles of a part of the image |
 
@@ -36,8 +37,10 @@ from nst_np.engine.winograd import PRODUCTS
 
 Array = Any
 Backward = Callable[[Array], Array]
+Way = Callable[..., None]
 
-FEW = 8  # channels
+FEW_CHANNELS = 8
+FEW_POSITIONS = 128
 KERNEL_BYTES = 3 << 20  # of transformed kernels
 
 
@@ -95,9 +98,14 @@ def correlate(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Arra
     write : takes the output, (H, W, K), in parts that begin at an even row and column, and end at one or at the image's
         last; and some of its channels at a time, from a multiple of eight on.
     """
+    way_of(shape, kernel)(strips, read, shape, kernel, bias, write)
+
+
+def way_of(shape: tuple[int, ...], kernel: Array) -> Way:
+    """The way that suits an input of a shape (H, W, C), and a kernel."""
     C, K = kernel.shape[2:]
-    if C < FEW or K < FEW:
-        way = direct.from_few if C < K else direct.to_few
-    else:
-        way = tiled.by_blocks if PRODUCTS * C * K * kernel.itemsize <= KERNEL_BYTES else tiled.by_channels
-    way(strips, read, shape, kernel, bias, write)
+    if C < FEW_CHANNELS or K < FEW_CHANNELS:
+        return direct.from_few if C < K else direct.to_few
+    if shape[0] * shape[1] <= FEW_POSITIONS:
+        return direct.at_few
+    return tiled.by_blocks if PRODUCTS * C * K * kernel.itemsize <= KERNEL_BYTES else tiled.by_channels

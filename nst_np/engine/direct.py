@@ -1,4 +1,4 @@
-"""A 3×3 convolution by its definition, as few large matrix products: on a GPU, and where there are few channels.
+"""A 3×3 convolution by its definition, as matrix products: on a GPU, and where channels or positions are few.
 
 The nine shifted copies of a strip stand side by side (im2col), so that the nine products of the readable layer become
 a single one, ``(rows · W, 9 C) @ (9 C, K)``. A matrix product reaches its top speed only when the side over which it
@@ -6,6 +6,9 @@ sums is long. Strips keep the copies small: a whole layer's would take nine time
 
 Where the outputs are few rather than the inputs, the product comes first, ``(9 K, C) @ (C, rows · W)``, and the shifts
 afterwards: they then move K numbers a pixel and not C.
+
+Where the positions are few, most of the memory is the kernel's. Then a product for each of its nine taps leaves it as
+it lies, also turned by 180° and with its channels exchanged.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ Array = Any
 
 STRIP_BYTES = 4 << 20  # of copies at a time on a GPU, before Strips enlarges it
 FEW_STRIP_BYTES = 1 << 20  # of the input or its copies at a time and thread on a CPU
+SLICE = 64  # output channels that a thread takes at a time, a multiple of eight, where positions are few
+TAPS = [(a, b) for a in range(3) for b in range(3)]
 
 
 def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Callable[[Array], Array]]:
@@ -44,9 +49,8 @@ def _im2col(strips: Strips, xp: Any, x: Array, kernel: Array) -> Array:
     def strip(top: int, bottom: int) -> None:
         n = bottom - top
         columns = xp.empty((n, width, 9, channels), dtype=x.dtype)
-        for a in range(3):
-            for b in range(3):
-                columns[:, :, 3 * a + b] = padded[top + a : bottom + a, b : b + width]
+        for a, b in TAPS:
+            columns[:, :, 3 * a + b] = padded[top + a : bottom + a, b : b + width]
         xp.matmul(columns.reshape(n * width, -1), matrix, out=y[top:bottom].reshape(n * width, -1))
 
     strips.map(strip, height, strips.rows(height, 9 * x[:1].nbytes, STRIP_BYTES))
@@ -108,6 +112,32 @@ def to_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, 
 
     row_bytes = (9 * outputs + channels) * width * dtype.itemsize
     strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
+
+
+def at_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
+           write: Writer) -> None:
+    """On a CPU, at few positions: `shape` is (H, W, C), `kernel` (3, 3, C, K). Threads share the output channels."""
+    height, width, channels = shape
+    dtype, positions = kernel.dtype, height * width
+
+    with strips.scratch() as take:
+        copies = take((3, 3, height, width, channels), dtype)
+        padded = take((height + 2, width + 2, channels), dtype)
+        read_padded(read, shape, 0, 0, padded)
+        for a, b in TAPS:
+            copies[a, b] = padded[a : a + height, b : b + width]
+
+        def convolve(start: int, stop: int) -> None:
+            with strips.scratch() as take:
+                y, tap = (take((positions, stop - start), dtype) for _ in range(2))
+                y[...] = 0 if bias is None else bias[start:stop]
+                for a, b in TAPS:
+                    np.matmul(copies[a, b].reshape(positions, channels), kernel[a, b, :, start:stop], out=tap)
+                    y += tap
+                area = slice(0, height), slice(0, width)
+                write(area, slice(start, stop), y.reshape(height, width, -1))
+
+        strips.map(convolve, kernel.shape[3], SLICE)
 
 
 def _even(rows: int) -> int:
