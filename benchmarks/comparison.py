@@ -49,7 +49,7 @@ def tables(records: Sequence[Record]) -> str:
         "Relative differences of the results": differences_table(records),
         "Seconds": times_table(records),
         "Peak resident set, MB": memory_table(records),
-        "The wavelets against PyTorch's VGG19, loss and gradient": cross_table(records),
+        "The wavelets against PyTorch's VGG19, loss and gradient, seconds": cross_table(records),
     }
     return "\n".join(f"## {title}\n\n{table}\n" for title, table in parts.items())
 
@@ -78,10 +78,8 @@ def memory_table(records: Iterable[Record]) -> str:
 
 def cross_table(records: Sequence[Record]) -> str:
     lines = [header("size", "wavelets, nst_np", "VGG19, PyTorch", "ratio")]
-    by_case = {(record["network"], record["size"]): record for record in records}
-    for size in dict.fromkeys(record["size"] for record in records):
-        wavelets, vgg = (by_case[network, size] for network in ("wavelet", "vgg19"))
-        lines.append(row(f"{size}²", *_compared((both_times(wavelets, "full")[0], both_times(vgg, "full")[1]), ".3f")))
+    pairs = {record["size"]: record["across"] for record in records if "across" in record}
+    lines += [row(f"{size}²", *_compared((pair["nst_np"], pair["PyTorch"]), ".3f")) for size, pair in pairs.items()]
     return "\n".join(lines)
 
 

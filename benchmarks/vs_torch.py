@@ -10,6 +10,7 @@ Both networks, float32, square images, the objective of `benchmarks/evaluation.p
   itself in float64 too: so some pixels differ by much more than the median pixel, which is given as well.
 - *Time.* Medians of calls that take turns in one process, with as many threads for each: features alone, no gradient
   wanted; and loss with gradient. PyTorch runs VGG with channels first and with channels last; the faster counts.
+- *Across.* Loss and gradient by the wavelets here and by PyTorch's VGG19, in turns too.
 - *Memory.* The peak resident set of a process of its own that loads the weights, computes the targets and
   evaluates twice: all of it; above what stood after imports and a warm-up; and above the network with its weights.
   nst_np loads as it always does; PyTorch loads the tensors that it needs and no others, ready for use.
@@ -207,6 +208,14 @@ def compare(networks: Networks, network: str, size: int, threads: int, repeats: 
     return record
 
 
+def across(networks: Networks, size: int, label: str, repeats: int) -> dict[str, float]:
+    """Median seconds of loss and gradient by our wavelets and by PyTorch's VGG19, whose program is `label`."""
+    mine = ours(networks.ours["wavelet"], evaluation.images(size))
+    other = theirs(networks.theirs["vgg19"][label], torch_images(size), layers_of(networks.ours["vgg19"], size))
+    seconds = measuring.median_seconds(mine.evaluate, other.evaluate, repeats=repeats)
+    return dict(zip(("nst_np", "PyTorch"), seconds, strict=True))
+
+
 def records(options: Any) -> Iterator[Record]:
     """A record for each size and network."""
     import torch
@@ -216,8 +225,13 @@ def records(options: Any) -> Iterator[Record]:
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1, user_api="blas"):
         networks = Networks(folder, options.threads)
         for size in options.sizes:
-            for network in networks.ours:
-                yield compare(networks, network, size, options.threads, options.repeats)
+            vgg = compare(networks, "vgg19", size, options.threads, options.repeats)
+            yield vgg
+            wavelets = compare(networks, "wavelet", size, options.threads, options.repeats)
+            if "full" in vgg and "full" in wavelets:
+                fastest = comparison.fastest_torch(vgg["full"])
+                wavelets["across"] = across(networks, size, fastest, options.repeats)
+            yield wavelets
 
 
 def main(arguments: list[str] | None = None) -> int:

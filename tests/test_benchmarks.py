@@ -233,13 +233,14 @@ def record(network, size, seconds):
 
 def test_comparison_tables():
     """With the faster of PyTorch's memory formats, whichever it is."""
-    text = comparison.tables([record("vgg19", 64, 6.0), record("wavelet", 64, 0.6)])
+    across = {"across": {"nst_np": 0.7, "PyTorch": 3.5}}
+    text = comparison.tables([record("vgg19", 64, 6.0), record("wavelet", 64, 0.6) | across])
     differences, times, memory, cross = tables(text)
     assert differences[1] == ["VGG19", "64²", "1.0e-07", "2.0e-06", "3.0e-08"]
     assert times[1] == ["VGG19", "64²", "1.500", "1.000", "**1.50**", "6.000", "3.000", "**2.00**"]
     assert times[2] == ["wavelets", "64²", "0.150", "1.000", "**0.15**", "0.600", "3.000", "**0.20**"]
     assert memory[1] == ["VGG19", "64²", "300", "600", "**0.50**", "200", "400", "**0.50**", "100", "200", "**0.50**"]
-    assert cross[1:] == [["64²", "0.600", "3.000", "**0.20**"]]
+    assert cross[1:] == [["64²", "0.700", "3.500", "**0.20**"]]
 
 
 def test_comparison_needs_its_extra(monkeypatch, capsys):
@@ -272,6 +273,7 @@ def test_comparison(hurried, monkeypatch, capsys, tmp_path):
     assert [(each["network"], each["size"]) for each in records] == [("vgg19", 32), ("wavelet", 32)]
     assert max(error for each in records for error in each["differences"].values()) <= vs_torch.TOLERANCE
     assert set(records[0]["full"]) == {"nst_np", "PyTorch, channels first", "PyTorch, channels last"}
+    assert set(records[1]["across"]) == {"nst_np", "PyTorch"}
 
 
 def test_differences_are_relative_and_the_worst():
