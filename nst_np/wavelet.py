@@ -28,7 +28,7 @@ BANDS = ((0.6 * np.pi, 9 / 7), (0.3 * np.pi, 9 / 4.5))  # (frequency in radians 
 LOW_SIGMA, LOW_GAIN = 9 / 5, 3.0  # of the low-pass
 CENTER, CONTRAST = 118.0, 60.0  # the grey that becomes 0 and the difference from it that becomes 1
 CHROMA = 1.5  # weight of the two colour differences beside luminance
-BAND_BYTES, LEAST_BAND = 2 << 20, 4  # of features that a thread makes at a time; rows
+BAND_BYTES, LEAST_BAND = 3 << 19, 2  # of features that a thread makes at a time; rows
 WAVELET_LAYERS = tuple(f"scale{s}" for s in range(1, 13))
 
 

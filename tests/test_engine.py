@@ -316,6 +316,12 @@ def test_strips_are_small_and_a_multiple_of_four_whatever_the_threads(length, ro
         assert Strips(np, threads).rows(length, row_bytes, strip_bytes) == rows
 
 
+def test_strips_of_one_thread_need_not_be_four():
+    strips = Strips(np, 2)
+    assert strips.run(lambda part: strips.rows(1000, 100, 10**9), [0, 1]) == [1000, 1000]
+    assert strips.run(lambda part: strips.rows(1000, 100, 30_000), [0]) == [250]
+
+
 @pytest.mark.parametrize("failing", [0, 4, 8])
 def test_an_error_in_a_strip_reaches_the_caller_and_strips_work_on(failing):
     def fail(start, stop):

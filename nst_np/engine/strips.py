@@ -51,14 +51,14 @@ class Strips:
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
 
-        On a CPU the number of strips is a multiple of AT_LEAST, if there are rows enough, for as many threads to share
-        evenly: however many threads there are, because the strips decide in which order numbers are added.
+        Where threads share the strips, their number is a multiple of AT_LEAST if there are rows enough, so that all
+        have as many: however many threads there are, because the strips decide in which order numbers are added.
         """
         if not self._host:
             return max(1, strip_bytes * DEVICE_FACTOR // max(1, row_bytes))
         most = max(1, strip_bytes // max(1, row_bytes))
-        strips = -(-length // most)
-        return -(-length // (-(-strips // AT_LEAST) * AT_LEAST))
+        strips, multiple = -(-length // most), 1 if self._at_work.now else AT_LEAST
+        return -(-length // (-(-strips // multiple) * multiple))
 
     def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
         """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""
