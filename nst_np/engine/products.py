@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
 
 Array = Any
@@ -56,23 +57,25 @@ def gram(strips: Strips, Ft: Array) -> Array:
 def product(strips: Strips, Ft: Array, B: Array, add_to: Array | None = None) -> Array:
     """``Ft @ B``, (M, K), with its axes in memory as those of `Ft`; or `add_to`, changed in place, with it added."""
     xp, channels_first = strips.xp, Ft.strides[0] < Ft.strides[1]
-    if add_to is not None:
-        y = add_to
-    elif channels_first:
-        y = xp.empty((B.shape[1], len(Ft)), dtype=Ft.dtype).T
-    else:
-        y = xp.empty((len(Ft), B.shape[1]), dtype=Ft.dtype)
+
+    def room(make: Take, rows: int) -> Array:
+        """Room for so many rows."""
+        return make((B.shape[1], rows), Ft.dtype).T if channels_first else make((rows, B.shape[1]), Ft.dtype)
+
+    y = room(xp.empty, len(Ft)) if add_to is None else add_to
 
     def strip(start: int, stop: int) -> None:
         part, target = Ft[start:stop], y[start:stop]
-        if add_to is not None:
-            target += part @ B
-        elif xp is not np:
-            xp.matmul(part, B, out=target)
-        elif channels_first:
-            multiply_columns(np.ascontiguousarray(B.T), part.T, target.T)
-        else:
-            multiply_rows(part[None], B[None], target[None])
+        with strips.scratch() as take:
+            out = target if add_to is None else room(take, stop - start)
+            if xp is not np:
+                xp.matmul(part, B, out=out)
+            elif channels_first:
+                multiply_columns(np.ascontiguousarray(B.T), part.T, out.T)
+            else:
+                multiply_rows(part[None], B[None], out[None])
+            if add_to is not None:
+                target += out
 
     strips.map(strip, len(Ft), _rows(strips, Ft))
     return y

@@ -10,6 +10,7 @@ What is returned is a view with the axes in the usual order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from nst_np.engine.memory import Take
@@ -21,18 +22,19 @@ STRIP_BYTES = 2 << 20  # of shifted copies at a time and thread
 BLOCK = 256  # pixels of a product: few enough for BLAS to multiply them as they lie (see `products.SMALL`)
 
 
-def dense_kernels(xp: Any, bank: Any) -> Array:
+@lru_cache(maxsize=4)
+def dense_kernels(xp: Any, bank: Any, dtype: Any) -> Array:
     """(2 Q - 1, n²): the real and then the imaginary parts of ``Σ_b mix[b, q] columns[b, j] rows[b, i]``."""
     separable = bank.columns[:, :, None] * bank.rows[:, None, :]
     complex_kernels = bank.mix.T @ separable.reshape(len(bank.rows), -1)
-    return xp.concatenate([complex_kernels.real, complex_kernels.imag[:-1]])
+    return xp.concatenate([complex_kernels.real, complex_kernels.imag[:-1]]).astype(dtype)
 
 
 def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Array, Callable[[Array], Array]]:
     """`nst_np.layers.rectified_wavelets`, strip by strip. The output itself tells the backward pass its signs."""
     n, colors = bank.size, x.shape[2]
     height, width = x.shape[0] - n + 1, x.shape[1] - n + 1
-    kernels = dense_kernels(xp, bank).astype(x.dtype)
+    kernels = dense_kernels(xp, bank, x.dtype)
     responses = len(kernels)
     rows = strips.rows(height, n * n * x[:1].nbytes, STRIP_BYTES)
     planes = xp.ascontiguousarray(x.transpose(2, 0, 1))

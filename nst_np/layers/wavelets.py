@@ -10,7 +10,7 @@ from nst_np.layers.rectifiers import crelu
 from nst_np.layers.registry import Array, Backward, example_image, in_turn, layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WaveletBank:
     """Complex filters, written as mixtures of separable ones.
 
