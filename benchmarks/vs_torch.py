@@ -169,7 +169,8 @@ def our_memory(network: str, size: int, threads: int, weights: str) -> dict[str,
     images = evaluation.images(size)
     taps = [*CONTENT_LAYERS, *STYLE_LAYERS]  # as `stylize` has it; PyTorch's file holds no more either
     load = lambda: load_network(network, weights, device="cpu", threads=threads, taps=taps)  # noqa: E731
-    return measuring.peaks_of(load, lambda loaded: twice(ours(loaded, images)))
+    with threadpool_limits(1, user_api="blas"):
+        return measuring.peaks_of(load, lambda loaded: twice(ours(loaded, images)))
 
 
 def torch_memory(network: str, size: int, threads: int, file: str, layers: Layers) -> dict[str, float]:

@@ -146,7 +146,7 @@ class FeatureNetwork(ABC):
         """Raise a `SizeError` if an image of `shape` (height, width, …) is too small for `taps`."""
         taps = list(taps)
         needed = self.minimum_size(taps)
-        if min(shape[:2]) < needed:
+        if taps and min(shape[:2]) < needed:
             deepest = max(taps, key=self.layers.index)
             raise SizeError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
 

@@ -150,7 +150,8 @@ def _lbfgs(function: _Counted, x0: Vector, iterations: int, rate: float, bounds:
 
     limits = None if bounds is None else [(bounds[0] / unit, bounds[1] / unit)] * x0.size
     while True:
-        before, start = done, x0 if function.x is None else function.x
+        before, start = done, function.x
+        assert start is not None  # x0 at least has been evaluated
         outcome = scipy_minimize(scaled, start / unit, jac=True, method="L-BFGS-B", bounds=limits,
                                  callback=after_iteration,
                                  options={"maxiter": iterations - done, "maxfun": 50 * iterations,

@@ -78,7 +78,7 @@ class VGG(FeatureNetwork):
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """16 for any layer (which leaves conv5_1 one pixel), 32 for pool5."""
-        return max(16, *map(self.stride, taps), 0)
+        return max([16, *map(self.stride, taps)])
 
     def stride(self, layer: str) -> int:
         """Two to the number of pooling layers so far."""
@@ -109,7 +109,8 @@ class VGG(FeatureNetwork):
         x, to_pixels = self._preprocess(self.backend.xp, rgb)
         below = [step for step in steps if step[0] in FirstBlock.BELOW]
         block = FirstBlock(self.backend, x, below, above, wanted, SEEN[self.pooling])
-        _, features, descend = climb(self.backend.xp, block.climb(look), steps[len(below) + len(above) :], wanted)
+        rest = steps[len(below) + len(above) :]
+        _, features, descend = climb(self.backend.xp, block.climb(look, onward=bool(rest)), rest, wanted)
         for layer in features:
             look(layer, ALL, features[layer])
 
@@ -146,7 +147,7 @@ class VGG(FeatureNetwork):
 
 
 class FirstBlock:
-    """The layers up to the first pooling, a band of rows at a time, so that none of their features is ever whole.
+    """The layers up to the first pooling, a band of rows at a time, so that none of their features need be whole.
 
     Their 64 channels are the largest features of a VGG, and those of conv1_1, made of 3, the cheapest: on the way back
     they are made again. A band is computed with as many rows around it as it depends on, so that it comes out as if the
@@ -174,41 +175,49 @@ class FirstBlock:
         self._bands = bands(features_and_gradient, backend, self.BAND_BYTES, self.LEAST_BAND, multiple=4)
         self._descents: list[Descent] = []  # from the pooling to what is below it, for each band
 
-    def climb(self, look: Look) -> Array:
-        """All that comes out of the block; `look` is shown its tapped layers."""
+    def climb(self, look: Look, onward: bool) -> Array | None:
+        """All that comes out of the block, if that is to go `onward`; `look` is shown its tapped layers."""
         height, width, _ = self._x.shape
-        whole = self._xp.empty((height // self._stride, width // self._stride, CHANNELS), dtype=self._x.dtype)
+        shape = height // self._stride, width // self._stride, CHANNELS
+        whole = self._xp.empty(shape, dtype=self._x.dtype) if onward else None
         for rows in self._bands:
-            around = with_margin(rows, 4, height)  # so that conv1_1 is right in 3 rows around the band, as is needed
-            F, features, _ = climb(self._xp, self._x[around], self._below, self._taps)
-            for layer in features:
-                look(layer, rows, features[layer][within(rows, around)])
-            seen = with_margin(rows, self._seen, height)
-            y, _, descend = climb(self._xp, F[within(seen, around)], self._above, frozenset())
-            self._descents.append(descend)
-            whole[self._out(rows)] = y[self._out(within(rows, seen))]
+            self._climb_band(rows, look, None if whole is None else whole[self._out(rows)])
         return whole
+
+    def _climb_band(self, rows: slice, look: Look, out: Array | None) -> None:
+        """`climb` of one band, to its rows of the whole, if there is one."""
+        around = with_margin(rows, 4, len(self._x))  # so that conv1_1 is right in 3 rows around the band, as is needed
+        F, features, _ = climb(self._xp, self._x[around], self._below, self._taps)
+        for layer in features:
+            look(layer, rows, features[layer][within(rows, around)])
+        seen = with_margin(rows, self._seen, len(self._x))
+        y, _, descend = climb(self._xp, F[within(seen, around)], self._above, frozenset())
+        self._descents.append(descend)
+        if out is not None:
+            out[...] = y[self._out(within(rows, seen))]
 
     def descend(self, d_whole: Array | None, pull_back: PullRows) -> Array:
         """dE/dx, (H, W, 3), given the gradient of what came out of the block, or None for zero."""
         dx = self._xp.zeros_like(self._x)
         for rows, descend_above in zip(self._bands, self._descents, strict=True):
             near = with_margin(rows, 1, len(dx))  # the pixels that the band's features see
-            inside = within(rows, near)
-            d_near = None
-            if d_whole is not None:
-                seen = with_margin(rows, self._seen, len(dx))
-                d = descend_above({}, d_whole[self._out(seen)]) if self._above else d_whole[seen].copy()
-                d_near = d[within(near, seen)]
-                d_near[: inside.start] = 0  # other bands'
-                d_near[inside.stop :] = 0
+            d_near = None if d_whole is None else self._descend_above(rows, near, d_whole, descend_above)
             d_near = self._descend_below(rows, near, d_near, pull_back)
             if d_near is not None:
                 dx[near] += d_near
         return dx
 
+    def _descend_above(self, rows: slice, near: slice, d_whole: Array, descend: Descent) -> Array:
+        """What a band gives to the gradient of what is below the layers ABOVE, near it."""
+        seen, inside = with_margin(rows, self._seen, len(self._x)), within(rows, near)
+        d = descend({}, d_whole[self._out(seen)]) if self._above else d_whole[seen].copy()
+        d_near = d[within(near, seen)]
+        d_near[: inside.start] = 0  # other bands'
+        d_near[inside.stop :] = 0
+        return d_near
+
     def _descend_below(self, rows: slice, near: slice, d_near: Array | None, pull_back: PullRows) -> Array | None:
-        """What a band gives to the gradient of its pixels, or None for zero."""
+        """What it gives to the gradient of its pixels, or None for zero."""
         inside = within(rows, near)
         F, features, descend = climb(self._xp, self._x[near], self._below, self._taps)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -246,6 +250,37 @@ def test_products(positions):
             np.testing.assert_allclose(total, 1 + Ft @ B, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("positions", [1, 7, 8, 64, 67])
+@pytest.mark.parametrize(("channels", "outputs"), [(7, 5), (16, 12), (64, 64), (12, 198)])
+@pytest.mark.parametrize("layout", ["channels last", "channels first"])
+def test_products_in_blocks(layout, channels, outputs, positions, dtype, monkeypatch):
+    """Of whole blocks, of blocks and a rest, and of less than a block, of rows and of columns."""
+    monkeypatch.setattr(products, "SMALL", 2000)
+    monkeypatch.setattr(products, "COLUMNS", 8)
+    rng = np.random.default_rng(0)
+    Ft, B = rng.standard_normal((positions, channels)), rng.standard_normal((channels, outputs))
+    expected = Ft @ B
+    Ft, total = Ft.astype(dtype), np.ones((positions, outputs), dtype)
+    if layout == "channels first":
+        Ft, total = np.asfortranarray(Ft), np.asfortranarray(total)
+    engine = make_engine(np, 2)
+    tolerance = {"rtol": 0, "atol": TOLERANCE[dtype] * np.abs(expected).max() * 10}
+    made = engine.product(Ft, B.astype(dtype))
+    np.testing.assert_allclose(made, expected, **tolerance)
+    assert made.dtype == dtype
+    assert positions == 1 or made.flags.f_contiguous == (layout == "channels first")
+    assert engine.product(Ft, B.astype(dtype), total) is total
+    np.testing.assert_allclose(total, 1 + expected, **tolerance)
+
+
+def test_products_of_no_positions():
+    engine, readable = make_engine(np, 2), readable_engine()
+    nothing, B = np.zeros((0, 7)), np.ones((7, 5))
+    np.testing.assert_array_equal(engine.gram(nothing), readable.gram(nothing))
+    np.testing.assert_array_equal(engine.product(nothing, B), readable.product(nothing, B))
+
+
 # --- strips, blocks and their memory ----------------------------------------------------------------------------------
 
 
@@ -311,9 +346,81 @@ def test_strips_cover_everything_once_in_order():
     (1000, 100, 5000, 50), (1000, 100, 10**9, 250), (1000, 10**6, 5000, 1), (10, 1, 100, 3), (1, 1, 100, 1),
     (60, 100, 1200, 8),
 ])
-def test_strips_are_small_and_a_multiple_of_four_whatever_the_threads(length, row_bytes, strip_bytes, rows):
+def test_strips_are_small_and_about_a_multiple_of_four_whatever_the_threads(length, row_bytes, strip_bytes, rows):
     for threads in THREADS:
         assert Strips(np, threads).rows(length, row_bytes, strip_bytes) == rows
+
+
+def test_an_interrupt_waits_for_the_threads(monkeypatch):
+    """They use the caller's memory: when the interrupt arrives, none is at work any more."""
+    started, finished, interrupts = threading.Event(), [], [KeyboardInterrupt, KeyboardInterrupt]
+
+    def slow(part):
+        if threading.current_thread() is not threading.main_thread():
+            started.set()
+            time.sleep(0.2)
+            finished.append(part)
+        else:
+            assert started.wait(60)
+
+    def interrupted_wait(helpers):
+        if interrupts:
+            raise interrupts.pop()
+        return concurrent.futures.wait(helpers)
+
+    monkeypatch.setattr("nst_np.engine.strips.wait", interrupted_wait)
+    engine_strips = Strips(np, 2)
+    with pytest.raises(KeyboardInterrupt):
+        engine_strips.run(slow, [0, 1])
+    assert (len(finished), interrupts) == (1, [])
+    assert engine_strips.map(lambda start, stop: start, 12, 4) == [0, 4, 8]
+
+
+def test_two_callers_take_turns():
+    """Of strips of their own; and afterwards BLAS has its threads again."""
+    from threadpoolctl import threadpool_info
+
+    def blas_threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before, at_work, most = blas_threads(), set(), []
+
+    def part(caller):
+        at_work.add(caller)
+        most.append(len(at_work))
+        time.sleep(0.01)
+        return caller
+
+    def call(caller):
+        Strips(np, 2).run(lambda index: part(caller), range(4))
+        at_work.discard(caller)
+
+    callers = [threading.Thread(target=call, args=(caller,)) for caller in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert set(most) == {1}
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    strips = Strips(np, 2)
+    expected = strips.map(lambda start, stop: start, 8, 2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if strips.map(lambda start, stop: start, 8, 2) == expected else 1)
+    for _ in range(600):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert (done, status) == (child, 0)
 
 
 def test_strips_of_one_thread_need_not_be_four():

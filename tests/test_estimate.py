@@ -15,8 +15,8 @@ import nst_np
 from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, memory, rehearsal
-from nst_np.forecast.estimate import BESIDE_ARRAYS, ROUND_SIZES, amount, duration, predict
-from nst_np.forecast.rehearsal import Costs, Line, line_through, rehearse, time_line
+from nst_np.forecast.estimate import ROUND_SIZES, amount, duration, predict
+from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
 from nst_np.transfer import objective_of, run, stylize
 
 FREE = Line(0.0, 0.0)
@@ -29,7 +29,7 @@ def plan(picture=(300, 400), style=(300, 400), content=True, **settings):
 
 
 def costs(**lines):
-    return Costs(*({**dict.fromkeys(Costs._fields, FREE), **lines}[name] for name in Costs._fields))
+    return Costs(**{**dict.fromkeys(Costs._fields, FREE), "beside": BESIDE, **lines})
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_several_styles_are_looked_at_in_turn():
     two = Plan(Config(margin=0, coarse_to_fine=1), (10, 10), True, ((20, 20), (10, 30)))
     expected = predict(two, made_up, GB)
     assert expected.seconds == pytest.approx(1 + 4 + 3)
-    assert expected.peak_bytes == BESIDE_ARRAYS + 400_000
+    assert expected.peak_bytes == BESIDE + 400_000
 
 
 def test_another_size_takes_the_style_image_along_unless_that_has_a_size_of_its_own():
@@ -149,12 +149,12 @@ def test_seconds_are_those_of_all_sizes():
 def test_memory_is_that_of_painting_or_of_looking_at_the_style():
     made_up = costs(painting=Line(1000.0, 20.0), keeping=Line(0.0, 1.0), looking=Line(5000.0, 10.0))
     small = predict(plan((100, 100), (10, 10), margin=0), made_up, GB)
-    assert (small.peak_bytes, small.free_bytes, small.fits, small.fitting) == (BESIDE_ARRAYS + 201_000, GB, True, {})
-    assert predict(plan((100, 100), (200, 200), margin=0), made_up, GB).peak_bytes == BESIDE_ARRAYS + 415_000
+    assert (small.peak_bytes, small.free_bytes, small.fits, small.fitting) == (BESIDE + 201_000, GB, True, {})
+    assert predict(plan((100, 100), (200, 200), margin=0), made_up, GB).peak_bytes == BESIDE + 415_000
 
 
 def test_a_tenth_of_the_free_memory_stays_free():
-    made_up = costs(painting=Line(90_000_000 - BESIDE_ARRAYS, 0.0))
+    made_up = costs(painting=Line(90_000_000 - BESIDE, 0.0))
     assert predict(plan(), made_up, 100_000_000).fits
     assert not predict(plan(), made_up, 99_999_999).fits
 
@@ -177,7 +177,7 @@ def test_the_size_that_is_named_fits_and_the_next_larger_does_not(style, setting
 
 def test_a_style_image_that_is_too_large_is_named_too():
     made_up = costs(painting=Line(0.0, 2000.0), looking=Line(0.0, 1000.0))
-    room = (1e9 + BESIDE_ARRAYS) / 0.9 / 0.95 + 1  # for a million pixels of style, or half a million of canvas
+    room = (1e9 + BESIDE) / 0.9 / 0.95 + 1  # for a million pixels of style, or half a million of canvas
     style_only = predict(plan((500, 500), (5000, 5000), margin=0, style_size=5000), made_up, room)
     assert style_only.fitting == {"style_size": 1000}
     both = predict(plan((2000, 2000), (5000, 5000), margin=0, style_size=5000), made_up, room)
@@ -360,7 +360,13 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
     expected = predict(wanted, rehearse(wanted, network, objective_of), GB)
     with memory.watch(network.backend) as watch:
         run(config, photo, [painting], network=network)
-        assert expected.peak_bytes - BESIDE_ARRAYS == pytest.approx(watch.peak(), rel=0.1)
+        assert expected.peak_bytes - BESIDE - rehearsal.BESIDE_THREAD == pytest.approx(watch.peak(), rel=0.1)
+
+
+def test_every_thread_has_memory_of_its_own(quick_rehearsal):
+    wanted = plan((100, 100), (100, 100), network="wavelet")
+    few, many = (rehearse(wanted, load_network("wavelet", threads=threads), objective_of).beside for threads in (1, 16))
+    assert many - few == 15 * rehearsal.BESIDE_THREAD
 
 
 def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_rehearsal):

@@ -264,6 +264,14 @@ def test_a_tile_moved_around_its_edges_is_the_same_tile(networks, name, blend_by
     assert flat.value != pytest.approx(here.value, rel=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (4, 4)])
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_the_total_variation_alone_needs_no_size(networks, name, shape):
+    evaluation = Objective(networks[name], tv_weight=1.0).evaluate(image(*shape, 1))
+    assert evaluation.gradient.shape == (*shape, 3)
+    assert (evaluation.value > 0) == (shape != (1, 1))
+
+
 def test_the_total_variation_of_a_tile_reaches_over_its_edges(networks):
     x = np.zeros((20, 30, 3))
     x[:, 15:] = 10.0  # a step in the middle, and one from the last column to the first

@@ -37,12 +37,14 @@ class Engine:
         is not None, it is changed in place: the product is added to it.
     each : ``(function, parts) -> [function(part), …]``, several at a time where there are threads. What is computed
         within is computed by one of them.
+    threads : how many work at a time. A GPU is driven by one.
     """
 
     layers: Mapping[str, Callable[..., Any]]
     gram: Callable[[Array], Array]
     product: Callable[..., Array]
     each: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+    threads: int = 1
 
 
 def make_engine(xp: Any, threads: int) -> Engine:
@@ -54,6 +56,7 @@ def make_engine(xp: Any, threads: int) -> Engine:
         gram=lambda Ft: products.gram(strips, Ft),
         product=lambda Ft, B, add_to=None: products.product(strips, Ft, B, add_to),
         each=strips.run,
+        threads=strips.threads,
     )
 
 

@@ -102,7 +102,7 @@ def correlate(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Arra
 
 
 def way_of(shape: tuple[int, ...], kernel: Array) -> Way:
-    """The way that suits an input of a shape (H, W, C), and a kernel."""
+    """The way that suits an input of a shape (H, W, C), and a kernel. All ways have the parameters of `correlate`."""
     C, K = kernel.shape[2:]
     if C < FEW_CHANNELS or K < FEW_CHANNELS:
         return direct.from_few if C < K else direct.to_few

@@ -34,18 +34,21 @@ def multiply_rows(A: Array, B: Array, out: Array) -> None:
 
 
 def multiply_columns(A: Array, B: Array, out: Array) -> None:
-    """``A @ B`` in blocks of rows of A and COLUMNS of B, where they divide: (K, N) @ (N, M) to (K, M), on a CPU."""
+    """``A @ B`` in blocks of equally many rows of A and of COLUMNS of B: (K, N) @ (N, M) to (K, M), on a CPU."""
     (K, N), M = A.shape, B.shape[1]
     parts = -(-K * N * COLUMNS // SMALL)
-    if K % parts or M % COLUMNS:
-        np.matmul(A, B, out=out)
-        return
-    blocks = out.reshape(parts, K // parts, -1, COLUMNS).swapaxes(1, 2)
-    np.matmul(A.reshape(parts, 1, -1, N), B.reshape(N, -1, COLUMNS).swapaxes(0, 1), out=blocks)
+    whole = M // COLUMNS * COLUMNS if K % parts == 0 else 0
+    if whole:
+        blocks = out[:, :whole].reshape(parts, K // parts, -1, COLUMNS).swapaxes(1, 2)
+        np.matmul(A.reshape(parts, 1, -1, N), B[:, :whole].reshape(N, -1, COLUMNS).swapaxes(0, 1), out=blocks)
+    if whole < M:
+        np.matmul(A, B[:, whole:], out=out[:, whole:])
 
 
 def gram(strips: Strips, Ft: Array) -> Array:
     """``Ft.T @ Ft``, (N, N). NumPy hands a matrix times its own transpose to BLAS's syrk, which does half the work."""
+    if not len(Ft):
+        return Ft.T @ Ft
     rows = max(_rows(strips, Ft), Ft.shape[1])  # with fewer, the partial sums would be larger than the features
     partial = strips.map(lambda start, stop: Ft[start:stop].T @ Ft[start:stop], len(Ft), rows)
     total = partial[0]
@@ -68,12 +71,13 @@ def product(strips: Strips, Ft: Array, B: Array, add_to: Array | None = None) ->
         part, target = Ft[start:stop], y[start:stop]
         with strips.scratch() as take:
             out = target if add_to is None else room(take, stop - start)
-            if xp is not np:
-                xp.matmul(part, B, out=out)
-            elif channels_first:
-                multiply_columns(np.ascontiguousarray(B.T), part.T, out.T)
-            else:
+            if channels_first:
+                multiply = multiply_columns if xp is np else xp.matmul
+                multiply(xp.ascontiguousarray(B.T), part.T, out.T)
+            elif xp is np:
                 multiply_rows(part[None], B[None], out[None])
+            else:
+                xp.matmul(part, B, out=out)
             if add_to is not None:
                 target += out
 

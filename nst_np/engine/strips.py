@@ -13,10 +13,11 @@ strips, so results are the same bit for bit for any number of threads.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -32,6 +33,16 @@ AT_LEAST = 4  # strips on a CPU
 DEVICE_FACTOR = 64  # a GPU wants larger strips: its launches cost more than its caches give
 
 
+class _AtWork(threading.local):
+    """Whether a thread works on a part."""
+
+    now = False
+
+
+_AT_WORK = _AtWork()
+_ONE_AT_A_TIME = threading.Lock()  # one caller's strips: they want all cores, and BLAS's limit is the process's
+
+
 class Strips:
     """Threads for strips, the calling one among them. On a GPU, parallel by itself, strips run one after the other.
 
@@ -45,20 +56,21 @@ class Strips:
         self.threads = threads if xp is np else 1
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
+        self._process = 0  # whose the pool is
         self._blas: Any = None
-        self._stack, self._at_work = Stack(), _AtWork()
+        self._stack = Stack()
 
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
         """How many rows of `row_bytes` make a strip of about `strip_bytes`, of `length` in all; at least one.
 
-        Where threads share the strips, their number is a multiple of AT_LEAST if there are rows enough, so that all
-        have as many: however many threads there are, because the strips decide in which order numbers are added.
+        Where threads share the strips, rows are such that a multiple of AT_LEAST strips would hold them, so that all
+        have about as many: however many threads there are, because strips decide in which order numbers are added.
         """
         if not self._host:
             return max(1, strip_bytes * DEVICE_FACTOR // max(1, row_bytes))
         most = max(1, strip_bytes // max(1, row_bytes))
-        strips, multiple = -(-length // most), 1 if self._at_work.now else AT_LEAST
-        return -(-length // (-(-strips // multiple) * multiple))
+        strips, multiple = -(-length // most), 1 if _AT_WORK.now else AT_LEAST
+        return max(1, -(-length // max(1, -(-strips // multiple) * multiple)))
 
     def map(self, function: Callable[[int, int], Result], length: int, step: int) -> list[Result]:
         """``[function(start, stop), …]`` for all strips of `step` rows of `length`; the last one may be shorter."""
@@ -70,20 +82,14 @@ class Strips:
 
         While a thread works on a part, it does what that part is made of by itself.
         """
-        if not self._host or self._at_work.now:
+        if not self._host or _AT_WORK.now:
             return [function(part) for part in parts]
-        if self._blas is None:
-            from threadpoolctl import ThreadpoolController
-
-            self._blas = ThreadpoolController()
-            self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="nst_np")
-        assert self._pool is not None
         results: dict[int, Result] = {}
         waiting = deque(enumerate(parts))
 
         def work() -> None:
-            self._at_work.now = True
             try:
+                _AT_WORK.now = True
                 while waiting:
                     try:
                         index, part = waiting.popleft()
@@ -94,18 +100,35 @@ class Strips:
                 waiting.clear()  # the other threads stop after the part that they are at
                 raise
             finally:
-                self._at_work.now = False
+                _AT_WORK.now = False
 
-        with self._blas.limit(limits=1, user_api="blas"):
-            helpers = [self._pool.submit(work) for _ in range(min(self.threads, len(parts)) - 1)]
+        with _ONE_AT_A_TIME, self._limited_blas():
+            helpers: list[Future[None]] = []
             try:
+                helpers += (self._helpers().submit(work) for _ in range(min(self.threads, len(parts)) - 1))
                 work()
             finally:
-                errors = [helper.exception() for helper in helpers]  # waits for them
-        for error in errors:
-            if error is not None:
-                raise error
+                waiting.clear()  # of what is left after an error
+                _wait_for(helpers)
+        for helper in helpers:
+            helper.result()
         return [results[index] for index in range(len(parts))]
+
+    def _limited_blas(self) -> AbstractContextManager[Any]:
+        """BLAS on one thread."""
+        if self._blas is None:
+            from threadpoolctl import ThreadpoolController
+
+            self._blas = ThreadpoolController()
+        limited: AbstractContextManager[Any] = self._blas.limit(limits=1, user_api="blas")
+        return limited
+
+    def _helpers(self) -> ThreadPoolExecutor:
+        """The other threads. A process that was forked has none of its parent's."""
+        if self._pool is None or self._process != os.getpid():
+            self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="nst_np")
+            self._process = os.getpid()
+        return self._pool
 
     def scratch(self) -> AbstractContextManager[Take]:
         """Memory of the calling thread for as long as the ``with`` lasts, which may stand within another one."""
@@ -114,7 +137,10 @@ class Strips:
         return self._stack.level()
 
 
-class _AtWork(threading.local):
-    """Whether a thread works on a part."""
-
-    now = False
+def _wait_for(helpers: Sequence[Future[None]]) -> None:
+    """Until all are done, as they use their caller's memory: what happens meanwhile, as Ctrl-C, is raised then."""
+    try:
+        wait(helpers)
+    except BaseException:
+        _wait_for(helpers)
+        raise

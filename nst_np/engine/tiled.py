@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
 
 def blocks(whole: Block, tiles: int, multiple: int = AT_LEAST) -> list[Block]:
-    """A block cut into some of about equal size, of at most `tiles` tiles each and nearly square.
+    """A block cut into some of about equal size, of at most `tiles` tiles each, up to twice as wide as high.
 
     If they are few, their number is a multiple of `multiple` where that can be, for as many threads to share evenly.
     """
@@ -82,7 +82,8 @@ def by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Ar
     """Each thread takes some of the output channels at a time, and a large part of the image, or all of it."""
     whole = _whole(shape)
     tiles = PART_BYTES // (PRODUCTS * kernel.shape[2] * kernel.itemsize)
-    for part in blocks(whole, min(tiles, max(PART_TILES, -(-whole.n * whole.T // 2))), multiple=1):
+    half = -(-whole.n * whole.T // 2)  # two parts take half of the memory, and kernels are transformed twice
+    for part in blocks(whole, min(tiles, max(PART_TILES, half)), multiple=1):
         _by_channels(strips, read, shape, kernel, bias, write, part)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
 
@@ -40,21 +42,23 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
     planes = xp.ascontiguousarray(x.transpose(2, 0, 1))
     y = xp.empty((colors, 2 * responses, height, width), dtype=x.dtype)
 
-    def whole_blocks(take: Take, channels: int, pixels: int) -> Array:
-        """Scratch (colours, channels, pixels), with room to a whole number of blocks."""
-        array = take((colors, channels, -(-pixels // BLOCK) * BLOCK), x.dtype)
+    def whole_blocks(take: Take, channels: int, pixels: int) -> tuple[Array, Array]:
+        """Scratch (colours, channels, pixels) with zeros up to a whole block; and its blocks. A GPU has one."""
+        block = BLOCK if xp is np else pixels
+        array = take((colors, channels, -(-pixels // block) * block), x.dtype)
         array[:, :, pixels:] = 0
-        return array
+        return array, array.reshape(colors, channels, -1, block).swapaxes(1, 2)
 
     def correlate(top: int, bottom: int) -> None:
         pixels = (bottom - top) * width
         with strips.scratch() as take:
-            windows, z = whole_blocks(take, n * n, pixels), whole_blocks(take, responses, pixels)
+            windows, window_blocks = whole_blocks(take, n * n, pixels)
+            z, z_blocks = whole_blocks(take, responses, pixels)
             color, row, pixel = planes.strides
             shifted = xp.lib.stride_tricks.as_strided(
                 planes[:, top:], (colors, n, n, bottom - top, width), (color, row, pixel, row, pixel))
             windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)[...] = shifted
-            xp.matmul(kernels, _blocks(windows), out=_blocks(z))
+            xp.matmul(kernels, window_blocks, out=z_blocks)
             z = z[:, :, :pixels].reshape(colors, responses, bottom - top, width)
             above, below = y[:, :responses, top:bottom], y[:, responses:, top:bottom]
             xp.maximum(z, xp.zeros((bottom - top, width), dtype=x.dtype), out=above)
@@ -69,12 +73,13 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
             """What the strip gives to the n - 1 rows below it as well as to its own."""
             pixels = (bottom - top) * width
             with strips.scratch() as take:
-                d_windows, dz = whole_blocks(take, n * n, pixels), whole_blocks(take, responses, pixels)
+                d_windows, d_window_blocks = whole_blocks(take, n * n, pixels)
+                dz, dz_blocks = whole_blocks(take, responses, pixels)
                 halves = take((colors, 2 * responses, bottom - top, width), x.dtype)
                 xp.multiply(dy[:, :, top:bottom], y[:, :, top:bottom] > 0, out=halves)
                 halves = halves.reshape(colors, 2 * responses, pixels)
                 xp.subtract(halves[:, :responses], halves[:, responses:], out=dz[:, :, :pixels])
-                xp.matmul(kernels.T, _blocks(dz), out=_blocks(d_windows))
+                xp.matmul(kernels.T, dz_blocks, out=d_window_blocks)
                 shifted = d_windows[:, :, :pixels].reshape(colors, n, n, bottom - top, width)
                 along_x = xp.zeros((colors, n, bottom - top, width + n - 1), dtype=dy.dtype)
                 for i in range(n):
@@ -91,8 +96,3 @@ def rectified_wavelets(strips: Strips, xp: Any, x: Array, bank: Any) -> tuple[Ar
         return xp.ascontiguousarray(total.transpose(1, 2, 0))
 
     return y.transpose(2, 3, 0, 1), backward
-
-
-def _blocks(array: Array) -> Array:
-    """(colours, channels, pixels) as (colours, blocks, channels, BLOCK), a view."""
-    return array.reshape(*array.shape[:2], -1, BLOCK).swapaxes(1, 2)

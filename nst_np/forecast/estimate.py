@@ -14,7 +14,6 @@ from nst_np.forecast.rehearsal import Build, Costs, rehearse
 from nst_np.network import FeatureNetwork
 
 LBFGS_EXTRA = 4  # evaluations at each size beside one an iteration: the start, and searches of the first steps
-BESIDE_ARRAYS = 20_000_000  # bytes by which a process grows beside its arrays: threads' heaps, scratch; about, on Linux
 RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
 PROPOSED = 0.95  # share of the rest that a proposed size may take: layers change with size, free memory with time
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
@@ -121,7 +120,7 @@ def _peak(plan: Plan, costs: Costs) -> float:
     """Bytes of memory; the look at a style image comes after the one at the content image, and before painting."""
     pixels = area(plan.seen())
     looking = costs.looking(max(map(area, plan.styles), default=0))
-    return BESIDE_ARRAYS + max(costs.painting(pixels), costs.keeping(pixels) + looking)
+    return costs.beside + max(costs.painting(pixels), costs.keeping(pixels) + looking)
 
 
 def _room(free: int) -> float:

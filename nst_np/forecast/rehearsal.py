@@ -24,12 +24,14 @@ from nst_np.objective import Objective
 Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Objective]
 """Makes a run's objective from settings, network, content and style images."""
 
-# Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of full size, so
-# that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
+# Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of about full
+# size, so that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
 CPU_SIDES = (144, 224)
 GPU_SIDES = (512, 1024)
 ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how many times at least
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
+# Bytes by which a process grows that nothing counts: by itself, and each thread's heap and scratch. About, on Linux.
+BESIDE, BESIDE_THREAD = 12_000_000, 4_000_000
 FULL = 2  # the evaluation at which an optimiser first has all of its memory
 
 
@@ -75,6 +77,7 @@ class Costs(NamedTuple):
     painting : bytes at the peak of an iteration, by pixels of the canvas.
     keeping : bytes that the objective keeps of the content image, by pixels of the canvas.
     looking : bytes at the peak of a look at the style image beside that, by its pixels.
+    beside : bytes of the process and its threads, beside all arrays.
     """
 
     evaluation: Line
@@ -83,6 +86,7 @@ class Costs(NamedTuple):
     painting: Line
     keeping: Line
     looking: Line
+    beside: int
 
 
 def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
@@ -99,10 +103,10 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
         # Afterwards, because the network has now made whatever it keeps.
         small_bytes, large_bytes = on(small).bytes(), on(large).bytes()
     pixels = small**2, large**2
-    return Costs(
-        *(time_line(pixels, pair) for pair in zip(small_seconds, large_seconds, strict=True)),
-        *(line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True)),
-    )
+    evaluation, step, look = (time_line(pixels, pair) for pair in zip(small_seconds, large_seconds, strict=True))
+    painting, keeping, looking = (line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True))
+    beside = BESIDE + BESIDE_THREAD * network.backend.engine.threads
+    return Costs(evaluation, step, look, painting, keeping, looking, beside)
 
 
 def _moved(network: FeatureNetwork, layers: Layers, side: int) -> Layers:
