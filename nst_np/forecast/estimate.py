@@ -13,7 +13,7 @@ from nst_np.forecast.plan import Plan, Shape, area
 from nst_np.forecast.rehearsal import Build, Costs, rehearse
 from nst_np.network import FeatureNetwork
 
-LBFGS_EXTRA = 4  # evaluations at each size beside one an iteration: the start, and searches of the first steps
+LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
 RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
 PROPOSED = 0.95  # share of the rest that a proposed size may take: layers change with size, free memory with time
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
@@ -107,7 +107,8 @@ def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimat
 def _seconds(plan: Plan, costs: Costs) -> float:
     """Of the whole run."""
     iterations = plan.config.iterations
-    evaluations = iterations + (LBFGS_EXTRA if plan.config.optimizer == "lbfgs" else 1)
+    searches = LBFGS_START + LBFGS_SEARCH * iterations
+    evaluations = iterations + (searches if plan.config.optimizer == "lbfgs" else 1)
     seconds = 0.0
     for factor in plan.factors:
         pixels = area(plan.seen(factor))
