@@ -26,7 +26,7 @@ Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Obje
 
 # Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of about full
 # size, so that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
-CPU_SIDES = (144, 224)
+CPU_SIDES = (176, 256)
 GPU_SIDES = (512, 1024)
 ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how many times at least
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
