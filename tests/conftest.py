@@ -1,10 +1,29 @@
-"""Two small images, as arrays and as files, and a machine without an internet."""
+"""Two small images, as arrays and as files, and a machine without an internet and without a GPU."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from nst_np.backend import make_backend
+
+HAS_GPU = make_backend("auto").device != "cpu"  # asked before a test hides it: CUDA looks for GPUs once
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked `gpu` skip where there is none."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not HAS_GPU:
+            item.add_marker(pytest.mark.skip(reason="no GPU that CuPy can use"))
+
+
+@pytest.fixture(autouse=True)
+def device(request, monkeypatch):
+    """All other tests compute on the CPU, and so do the processes that they start, whatever the machine has."""
+    if not request.node.get_closest_marker("gpu"):
+        monkeypatch.setattr("nst_np.backend._gpu_usable", lambda: False)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture(scope="session")

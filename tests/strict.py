@@ -112,6 +112,8 @@ class StrictModule:
         function = getattr(np, name)
 
         def strict(*args: Any, **kwargs: Any) -> Any:
+            if name == "matmul" and len(args) > 2:
+                raise TypeError("CuPy's matmul takes `out` by its name only")
             result = function(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
             return kwargs["out"] if kwargs.get("out") is not None else wrap(result)
 

@@ -1,4 +1,4 @@
-"""Both networks from pixels to taps and back: shapes, names, gradients, sizes, devices."""
+"""Both networks from pixels to taps and back: shapes, names, gradients, sizes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 
 from nst_np import gradcheck
-from nst_np.backend import Backend, make_backend
-from nst_np.engine import make_engine, readable_engine
-from nst_np.errors import DeviceError, InputError
+from nst_np.backend import make_backend
+from nst_np.errors import InputError
 from nst_np.network import ALL, InOrder
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork, bank_factors, opponent_matrix, scales_of
 from nst_np.weights import random_weights
-from tests.strict import StrictModule
 
 VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
 WAVELET_TAPS = ["scale1", "scale3"]
@@ -292,84 +290,6 @@ def test_default_layers_suit_the_smaller_of_two_images():
     content, style = network("wavelet").default_layers((600, 600), (100, 70))
     assert len(style) == scales_of(100, 70)
     assert set(content) <= set(style)
-
-
-# --- devices ----------------------------------------------------------------------------------------------------------
-
-
-def strict_backend(fast):
-    xp = StrictModule()
-    return Backend(xp, "gpu:0", np.dtype("float32"), make_engine(xp, 2) if fast else readable_engine())
-
-
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize(("name", "pooling"), [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")])
-@pytest.mark.parametrize("normalization", ["published", "relative", "mean"])
-@pytest.mark.parametrize("extra", [
-    {"style": image(25, 21, 2)},
-    {"style": [image(25, 21, 2), image(22, 24, 4)], "style_blend": (3, 1), "wrap": 16},
-    {"style": [image(25, 21, 2), image(22, 24, 4)], "blend_by": "losses"},
-])
-def test_nothing_mixes_host_and_device_arrays(name, pooling, normalization, fast, extra, monkeypatch):
-    """The whole objective on an array module that refuses NumPy arrays gives what it gives on NumPy."""
-    monkeypatch.setattr("nst_np.network.GPU_BAND_BYTES", 0)
-    monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 8)
-    monkeypatch.setattr("nst_np.engine.strips.DEVICE_FACTOR", 0)
-    kinds = {"vgg19": ({"relu2_2": 1.0}, {"relu1_1": 0.5, "conv2_1": 0.5}),
-             "wavelet": ({"scale2": 1.0}, {"scale1": 0.5, "scale2": 0.5})}
-    content_layers, style_layers = kinds[name]
-    evaluations = []
-    for backend in (strict_backend(fast), make_backend("cpu", "float32")):
-        objective = Objective(
-            network(name, pooling=pooling, backend=backend), content=image(20, 23, 1), content_layers=content_layers,
-            style_layers=style_layers, tv_weight=0.1, normalization=normalization, center_content=True, **extra)
-        evaluation = objective.evaluate(image(20, 23, 3))
-        evaluations.append((evaluation.terms, backend.to_host(evaluation.gradient)))
-    (terms, gradient), (terms2, gradient2) = evaluations
-    assert gradient.dtype == np.float32
-    assert terms == pytest.approx(terms2, rel=1e-5)
-    np.testing.assert_allclose(gradient, gradient2, atol=1e-5 * np.abs(gradient2).max())
-
-
-def test_the_strict_module_does_refuse():
-    xp = StrictModule()
-    device = xp.asarray([1.0, 2.0])
-    for mix in (lambda: device + np.ones(2), lambda: np.ones(2) + device, lambda: device * np.float64(2),
-                lambda: np.asarray(device), lambda: xp.maximum(device, np.ones(2)), lambda: xp.asarray(1.0).nonsense):
-        with pytest.raises((TypeError, AttributeError)):
-            mix()
-    assert float((device * 2).sum()) == 6
-
-
-gpu = pytest.mark.skipif(make_backend("auto").device == "cpu", reason="no GPU that CuPy can use")
-
-
-@gpu
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "pooling"), [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")])
-def test_gpu_is_the_cpu(name, pooling, dtype):
-    results = []
-    for device in ("gpu", "cpu"):
-        backend = make_backend(device, dtype)
-        objective = Objective(network(name, pooling=pooling, backend=backend), content=image(37, 53, 1),
-                              style=image(41, 38, 2), tv_weight=0.1, normalization="relative", center_content=True)
-        evaluation = objective.evaluate(image(37, 53, 3))
-        results.append((evaluation.terms, backend.to_host(evaluation.gradient)))
-    tolerance = 1e-4 if dtype == "float32" else 1e-10
-    assert results[0][0] == pytest.approx(results[1][0], rel=tolerance)
-    np.testing.assert_allclose(results[0][1], results[1][1], atol=tolerance * np.abs(results[1][1]).max())
-
-
-@pytest.mark.parametrize("device", ["tpu", "gpu:x", "cpu:0", "", "gpu:-1"])
-def test_unknown_devices_are_refused(device):
-    with pytest.raises(DeviceError, match="device must be"):
-        make_backend(device)
-
-
-@pytest.mark.skipif(make_backend("auto").device != "cpu", reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused():
-    with pytest.raises(DeviceError, match="gpu:0"):
-        make_backend("gpu")
 
 
 # --- looking at features in parts -------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def product(strips: Strips, Ft: Array, B: Array, add_to: Array | None = None) ->
             out = target if add_to is None else room(take, stop - start)
             if channels_first:
                 multiply = multiply_columns if xp is np else xp.matmul
-                multiply(xp.ascontiguousarray(B.T), part.T, out.T)
+                multiply(xp.ascontiguousarray(B.T), part.T, out=out.T)
             elif xp is np:
                 multiply_rows(part[None], B[None], out[None])
             else:

@@ -1,0 +1,209 @@
+"""What runs on a GPU gives what it gives on a CPU.
+
+Where there is no GPU, an array module that refuses NumPy arrays stands in for CuPy: see `tests.strict`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import nst_np
+from nst_np import layers, losses
+from nst_np.backend import Backend, make_backend
+from nst_np.engine import ON_GPU, make_engine, readable_engine
+from nst_np.errors import DeviceError
+from nst_np.forecast import memory
+from nst_np.layers import LAYERS
+from nst_np.losses import LOSSES
+from nst_np.objective import Objective
+from tests.conftest import HAS_GPU
+from tests.strict import StrictModule
+from tests.test_layers import single
+from tests.test_networks import image, network
+
+CPU = make_backend("cpu", "float64")
+DEVICES = ["strict", pytest.param("gpu", marks=pytest.mark.gpu)]
+NETWORKS = [("vgg19", "average"), ("vgg19", "max"), ("wavelet", "average")]
+CASES = [(name, False) for name in sorted(LAYERS)] + [(function.__name__, True) for function in ON_GPU]
+SEEDS = range(5)
+
+
+def backend_on(device, dtype="float64", fast=True):
+    if device == "gpu":
+        return make_backend("gpu", dtype, fast=fast)
+    xp = StrictModule()
+    return Backend(xp, "gpu:0", np.dtype(dtype), make_engine(xp, 2) if fast else readable_engine())
+
+
+def on(backend, argument):
+    """A layer's argument, on a device."""
+    if isinstance(argument, layers.WaveletBank):
+        factors = (getattr(argument, field.name) for field in dataclasses.fields(argument))
+        return layers.WaveletBank(*map(backend.xp.asarray, factors))
+    return backend.xp.asarray(argument) if isinstance(argument, np.ndarray) else argument
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Bands and strips of a few rows, so that even these images have many."""
+    monkeypatch.setattr("nst_np.network.GPU_BAND_BYTES", 0)
+    monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 8)
+    monkeypatch.setattr("nst_np.engine.strips.DEVICE_FACTOR", 0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize("shape", [(9, 10), (37, 53)])
+@pytest.mark.parametrize(("name", "fast"), CASES)
+@pytest.mark.parametrize("device", DEVICES)
+def test_layers(device, name, fast, shape, dtype, tolerance, small_parts):
+    backend = backend_on(device, dtype, fast=fast)
+    readable = LAYERS[name].function
+    layer = backend.engine.layers[name] if fast else readable
+    x, arguments = LAYERS[name].example(np, np.random.default_rng(0), *shape)
+    y, backward = readable(np, x, *arguments)
+    given = arguments if dtype == "float64" else [single(argument) for argument in arguments]
+    its_y, its_backward = layer(backend.xp, backend.asarray(x), *(on(backend, argument) for argument in given))
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    for expected, array in ((y, its_y), (backward(dy), its_backward(backend.asarray(dy)))):
+        assert array.dtype == dtype
+        np.testing.assert_allclose(backend.to_host(array), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("shape", [(1, 2), (37, 53)])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("device", DEVICES)
+def test_losses(device, name, shape, fast, small_parts):
+    rng = np.random.default_rng(0)
+    F, T = rng.standard_normal((*shape, 7)) + 0.5, rng.standard_normal((*shape, 7))
+    results = []
+    for backend in (backend_on(device, fast=fast), CPU):
+        loss = LOSSES[name](backend, backend.asarray(F), backend.asarray(T))
+        value, gradient = losses.value_and_grad(backend, loss, backend.asarray(F))
+        results.append((value, backend.to_host(gradient)))
+    (value, gradient), (expected, expected_gradient) = results
+    assert type(value) is float
+    assert value == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-12 * np.abs(expected_gradient).max())
+
+
+def evaluations(backends, name, pooling, *, size=(20, 23), seed=3, **settings):
+    """Terms and gradient of one objective on each of the backends."""
+    results = []
+    for backend in backends:
+        objective = Objective(network(name, pooling=pooling, backend=backend), content=image(*size, 1),
+                              **{"style": image(25, 21, 2), **settings})
+        evaluation = objective.evaluate(image(*size, seed))
+        results.append((evaluation.terms, backend.to_host(evaluation.gradient)))
+    return results
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize(("name", "pooling"), NETWORKS)
+@pytest.mark.parametrize("normalization", ["published", "relative", "mean"])
+@pytest.mark.parametrize("extra", [
+    {"style": image(25, 21, 2)},
+    {"style": [image(25, 21, 2), image(22, 24, 4)], "style_blend": (3, 1), "wrap": 16},
+    {"style": [image(25, 21, 2), image(22, 24, 4)], "blend_by": "losses"},
+])
+@pytest.mark.parametrize("device", DEVICES)
+def test_objectives(device, name, pooling, normalization, fast, extra, small_parts):
+    kinds = {"vgg19": ({"relu2_2": 1.0}, {"relu1_1": 0.5, "conv2_1": 0.5}),
+             "wavelet": ({"scale2": 1.0}, {"scale1": 0.5, "scale2": 0.5})}
+    content_layers, style_layers = kinds[name]
+    (terms, gradient), (expected, expected_gradient) = evaluations(
+        (backend_on(device, fast=fast), CPU), name, pooling, content_layers=content_layers, style_layers=style_layers,
+        tv_weight=0.1, normalization=normalization, center_content=True, **extra)
+    assert terms == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-10 * np.abs(expected_gradient).max())
+
+
+@pytest.mark.parametrize(("name", "pooling"), NETWORKS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_default_layers_in_single_precision(device, name, pooling):
+    """The median of several images: in one, rounding may move a feature over the kink of a rectifier."""
+    errors = []
+    for seed in SEEDS:
+        (terms, gradient), (expected, expected_gradient) = evaluations(
+            (backend_on(device, "float32"), CPU), name, pooling, size=(37, 53), seed=seed, tv_weight=0.1,
+            normalization="relative", center_content=True)
+        assert gradient.dtype == np.float32
+        assert terms == pytest.approx(expected, rel=1e-4)
+        errors.append(np.abs(gradient - expected_gradient).max() / np.abs(expected_gradient).max())
+    assert np.median(errors) <= 1e-4
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_features_and_gradients_stay_on_the_device(device):
+    backend = backend_on(device)
+    net = network("wavelet", backend=backend)
+    features, backward = net.forward(image(20, 23), ["scale1"])
+    gradient = backward(features)
+    kind = type(backend.asarray(np.zeros(1)))
+    assert kind is not np.ndarray
+    assert type(features["scale1"]) is type(gradient) is kind
+    np.testing.assert_array_equal(backend.to_host(backend.asarray(image(3, 4))), image(3, 4))
+
+
+def test_the_strict_module_does_refuse():
+    xp = StrictModule()
+    device = xp.asarray([1.0, 2.0])
+    for mix in (lambda: device + np.ones(2), lambda: np.ones(2) + device, lambda: device * np.float64(2),
+                lambda: np.asarray(device), lambda: xp.maximum(device, np.ones(2)), lambda: xp.asarray(1.0).nonsense,
+                lambda: xp.matmul(device, device, xp.zeros(()))):
+        with pytest.raises((TypeError, AttributeError)):
+            mix()
+    assert float((device * 2).sum()) == 6
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "weights"), [("wavelet", "auto"), ("vgg16", "random:0")])
+def test_a_run_on_a_gpu_is_the_run_on_a_cpu(photo, painting, name, weights):
+    settings = {"network": name, "weights": weights, "size": 48, "iterations": 3, "dtype": "float64"}
+    results = [nst_np.stylize(photo, painting, device=device, **settings) for device in ("auto", "cpu")]
+    assert [result.network.rpartition(" on ")[2] for result in results] == ["gpu:0", "cpu"]
+    for ours, expected in zip(results[0].history, results[1].history, strict=True):
+        assert ours["total"] == pytest.approx(expected["total"], rel=1e-6)
+    difference = results[0].image.astype(int) - results[1].image
+    assert results[0].image.dtype == np.uint8
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.gpu
+def test_the_memory_of_a_gpu_is_watched_and_given_back():
+    backend = make_backend("gpu", "float32")
+    free = memory.free_bytes(backend)
+    with memory.watch(backend) as watch:
+        array = backend.xp.zeros((1 << 20, 4), dtype="float32")
+        assert watch.held() == array.nbytes
+        assert 0 <= watch.peak() - array.nbytes < 1 << 20  # blocks of its pool that are in pieces count whole
+        del array
+        assert watch.held() == 0
+    assert memory.free_bytes(backend) >= free - (1 << 20)
+
+
+# --- devices that cannot be had ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu:x", "cpu:0", "", "gpu:-1"])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(DeviceError, match="device must be"):
+        make_backend(device)
+
+
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(DeviceError, match="gpu:0"):
+        make_backend("gpu")
+
+
+@pytest.mark.gpu
+def test_a_gpu_of_too_high_a_number_is_refused():
+    with pytest.raises(DeviceError, match=r"^device 'gpu:99' does not exist: this machine has \d+ usable GPU"):
+        make_backend("gpu:99")
