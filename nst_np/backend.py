@@ -36,7 +36,13 @@ class Backend:
     engine: Engine
 
     def asarray(self, array: Any) -> Array:
-        """`array` on the device, in the backend's precision, C-contiguous."""
+        """`array` on the device, in the backend's precision, C-contiguous.
+
+        A GPU becomes the current device of the calling thread, as each thread has one of its own: every evaluation
+        begins here.
+        """
+        if self.device != "cpu":
+            self.xp.cuda.Device(int(self.device.removeprefix("gpu:"))).use()
         return self.xp.ascontiguousarray(self.xp.asarray(array, dtype=self.dtype))
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -110,7 +116,7 @@ def _cupy_on(index: int) -> ModuleType:
         count = cupy.cuda.runtime.getDeviceCount()
         if index >= count:
             raise DeviceError(f"device 'gpu:{index}' does not exist: this machine has {count} usable GPU(s)")
-        cupy.cuda.Device(index).use()
+        cupy.cuda.Device(index).use()  # fails here if it ever does
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise DeviceError(f"device 'gpu:{index}' cannot be used: {error}") from error
     return cupy  # type: ignore[no-any-return]

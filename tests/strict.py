@@ -104,6 +104,13 @@ def _as_strided(array: StrictArray, shape: Any, strides: Any) -> StrictArray:
 class StrictModule:
     """The functions of CuPy that nst_np uses, no more."""
 
+    def __init__(self) -> None:
+        self.current_device = 0
+        self.cuda = SimpleNamespace(Device=lambda index: SimpleNamespace(use=lambda: self._use(index)))
+
+    def _use(self, index: int) -> None:
+        self.current_device = index
+
     lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
     def __getattr__(self, name: str) -> Any:

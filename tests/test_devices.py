@@ -5,6 +5,7 @@ Where there is no GPU, an array module that refuses NumPy arrays stands in for C
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 
 import numpy as np
@@ -146,6 +147,25 @@ def test_features_and_gradients_stay_on_the_device(device):
     assert kind is not np.ndarray
     assert type(features["scale1"]) is type(gradient) is kind
     np.testing.assert_array_equal(backend.to_host(backend.asarray(image(3, 4))), image(3, 4))
+
+
+def test_evaluations_are_on_the_network_s_own_gpu():
+    backend = dataclasses.replace(backend_on("strict"), device="gpu:1")
+    objective = Objective(network("wavelet", backend=backend), content=image(20, 23), style=image(20, 23, 1))
+    backend.xp.current_device = 0  # as it is in another thread, or after work on another GPU
+    objective.evaluate(image(20, 23, 2))
+    assert backend.xp.current_device == 1
+
+
+@pytest.mark.gpu
+def test_threads_use_the_network_s_own_gpu():
+    try:
+        net = nst_np.load_network("wavelet", device="gpu:1")
+    except DeviceError:
+        pytest.skip("one GPU only")
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        features = thread.submit(net.features, image(20, 23), ["scale1"]).result()
+    assert features["scale1"].device.id == 1
 
 
 def test_the_strict_module_does_refuse():
