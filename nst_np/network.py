@@ -18,7 +18,7 @@ PullBack = Callable[[Mapping[str, Gradient]], Array]
 Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
 PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
 ALL = slice(None)  # rows
-GPU_BAND_BYTES = 512 << 20  # there the many small launches of small bands would cost more than a cache gives
+GPU_BAND_BYTES = 128 << 20  # there many small launches would cost more than a cache gives
 
 
 class FeatureNetwork(ABC):

@@ -6,6 +6,7 @@ Where there is no GPU, an array module that refuses NumPy arrays stands in for C
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -20,6 +21,7 @@ from nst_np.forecast import memory
 from nst_np.layers import LAYERS
 from nst_np.losses import LOSSES
 from nst_np.objective import Objective
+from nst_np.transfer import rehearse, run
 from tests.conftest import HAS_GPU
 from tests.strict import StrictModule
 from tests.test_layers import single
@@ -206,6 +208,23 @@ def test_the_memory_of_a_gpu_is_watched_and_given_back():
         del array
         assert watch.held() == 0
     assert memory.free_bytes(backend) >= free - (1 << 20)
+
+
+@pytest.mark.gpu
+def test_a_run_on_a_gpu_needs_about_the_memory_that_is_foretold():
+    net = nst_np.load_network("wavelet", device="gpu")
+    config = nst_np.Config(network="wavelet", iterations=1)
+    photo, painting = image(240, 300, 1), image(300, 260, 2)
+    pool = net.backend.xp.get_default_memory_pool()
+    expected = rehearse(config, photo, [painting], network=net).peak_bytes
+    try:
+        for share, fits in ((1.2, True), (0.4, False)):
+            pool.free_all_blocks()
+            pool.set_limit(size=int(pool.used_bytes() + share * expected))
+            with contextlib.nullcontext() if fits else pytest.raises(MemoryError):
+                run(config, photo, [painting], network=net)
+    finally:
+        pool.set_limit(size=0)
 
 
 # --- devices that cannot be had ---------------------------------------------------------------------------------------

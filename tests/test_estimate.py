@@ -369,6 +369,15 @@ def test_every_thread_has_memory_of_its_own(quick_rehearsal):
     assert many - few == 15 * rehearsal.BESIDE_THREAD
 
 
+@pytest.mark.parametrize(("picture", "style", "sides"), [
+    ((60, 80), (50, 50), (128, 256)), ((400, 900), (50, 50), (300, 600)), ((400, 900), (1000, 1000), (500, 1000)),
+    ((600, 600), None, (300, 600)), ((9000, 9000), (50, 50), (1024, 2048)),
+])
+def test_on_a_gpu_the_rehearsal_is_about_as_large_as_the_run(picture, style, sides):
+    """So that it does not need memory which a smaller picture would not, nor guess from far away."""
+    assert rehearsal.gpu_sides(plan(picture, style, margin=0)) == sides
+
+
 def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_rehearsal):
     built = []
 

@@ -30,7 +30,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 AT_LEAST = 4  # strips on a CPU
-DEVICE_FACTOR = 64  # a GPU wants larger strips: its launches cost more than its caches give
+DEVICE_FACTOR = 16  # a GPU wants larger strips: a launch should take less time than what it starts
 
 
 class _AtWork(threading.local):

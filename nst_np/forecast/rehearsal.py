@@ -7,6 +7,7 @@ with the pixels, along straight lines. Nothing here knows one network, or one op
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,17 +18,18 @@ from nst_np import optimize
 from nst_np.canvas import Pixels
 from nst_np.config import Config, replace
 from nst_np.forecast import memory
-from nst_np.forecast.plan import Layers, Plan
+from nst_np.forecast.plan import Layers, Plan, area
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
 Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Objective]
 """Makes a run's objective from settings, network, content and style images."""
 
-# Sides of the two square canvases, in pixels: large enough for networks to work in bands and strips of about full
-# size, so that what is beyond grows along a line. On small canvases a GPU shows little but how long it takes to start.
+# Sides of the two square canvases on a CPU, in pixels: large enough for networks to work in bands and strips of about
+# full size, so that what is beyond grows along a line. On a GPU that line begins far beyond most pictures: there the
+# larger canvas is about as large as what will be looked at, within bounds, and the other one has half its sides.
 CPU_SIDES = (176, 256)
-GPU_SIDES = (512, 1024)
+GPU_SIDE_BOUNDS = (256, 2048)
 ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how many times at least
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
 # Bytes by which a process grows that nothing counts: by itself, and each thread's heap and scratch. About, on Linux.
@@ -91,7 +93,7 @@ class Costs(NamedTuple):
 
 def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
     """Measure what a run is made of."""
-    small, large = CPU_SIDES if network.backend.device == "cpu" else GPU_SIDES
+    small, large = CPU_SIDES if network.backend.device == "cpu" else gpu_sides(plan)
     content, style = (_moved(network, layers, small) for layers in plan.layers(network))
     config = replace(plan.config, content_layers=content or None, style_layers=style or None)
 
@@ -107,6 +109,13 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
     painting, keeping, looking = (line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True))
     beside = BESIDE + BESIDE_THREAD * network.backend.engine.threads
     return Costs(evaluation, step, look, painting, keeping, looking, beside)
+
+
+def gpu_sides(plan: Plan) -> tuple[int, int]:
+    """Sides of the two canvases on a GPU, the smaller first."""
+    least, most = GPU_SIDE_BOUNDS
+    side = min(max(least, math.isqrt(max(map(area, (plan.seen(), *plan.styles))))), most)
+    return side // 2, side
 
 
 def _moved(network: FeatureNetwork, layers: Layers, side: int) -> Layers:
