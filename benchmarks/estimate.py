@@ -1,10 +1,11 @@
 """What `nst-np --estimate` says against what the run then takes, for each network, each in a process of its own.
 
-    python benchmarks/estimate.py [SIZE …]
+    python benchmarks/estimate.py [SIZE …] [--device gpu]
 
 Square images and default settings (three sizes, L-BFGS) but for the number of iterations at each size; VGG19 with
 random weights. Compared are the median iteration at the picture's full size, the whole run, and its peak resident set
-above what the process held before it (Linux only). L-BFGS has all of its memory after ten iterations.
+above what the process held before it (Linux only); on a GPU, what CuPy took. L-BFGS has all of its memory after ten
+iterations.
 """
 
 from __future__ import annotations
@@ -27,24 +28,25 @@ SIZES = (256, 512, 1024)
 ITERATIONS = 12
 
 
-def compare(network_name: str, size: int, threads: int, iterations: int) -> dict[str, list[float]]:
+def compare(network_name: str, size: int, threads: int, iterations: int, device: str) -> dict[str, list[float]]:
     """``{quantity: [predicted, measured]}``, in seconds and MB, in this process."""
     import scipy.optimize  # noqa: F401 (is no part of what a rehearsal takes)
 
     content, style, _ = images(size)
     config = Config(network=network_name, weights=NETWORKS[network_name], iterations=iterations, threads=threads)
-    network = load_network(config.network, config.weights, device="cpu", threads=threads)
+    network = load_network(config.network, config.weights, device=device, threads=threads)
     start = time.perf_counter()
     expected = rehearse(config, content, [style], network=network)
     rehearsal = time.perf_counter() - start
     results: list[StylizeResult] = []
-    memory = measuring.peaks_of(lambda: None, lambda _: results.append(run(config, content, [style], network=network)))
+    megabytes = measuring.peak_on(
+        network.backend, lambda: results.append(run(config, content, [style], network=network)))
     ends = [row["seconds"] for row in results[0].history[-iterations:]]
     iteration = statistics.median(end - start for start, end in itertools.pairwise(ends))
     return {
         "iteration": [expected.iteration_seconds, iteration],
         "run": [expected.seconds, results[0].seconds],
-        "memory": [expected.peak_bytes / 2**20, memory["above_built"]],
+        "memory": [expected.peak_bytes / 2**20, megabytes],
         "rehearsal": [rehearsal],
     }
 
@@ -54,14 +56,14 @@ def against(predicted: float, measured: float) -> str:
 
 
 def main() -> None:
-    parser = measuring.arguments(__doc__, SIZES)
+    parser = measuring.arguments(__doc__, SIZES, on_devices=True)
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="at each of the run's sizes")
     options = parser.parse_args()
     print(measuring.heading("Predicted / measured", options))
     print(measuring.header("network", "size", "seconds an iteration", "seconds in all", "peak MB", "rehearsal, s"))
     for size in options.sizes:
         for name in NETWORKS:
-            one = measuring.in_own_process(compare, name, size, options.threads, options.iterations)
+            one = measuring.in_own_process(compare, name, size, options.threads, options.iterations, options.device)
             cells = (against(*one[quantity]) for quantity in ("iteration", "run", "memory"))
             print(measuring.row(name, f"{size}²", *cells, f"{one['rehearsal'][0]:.2f}"), flush=True)
 

@@ -1,12 +1,12 @@
 """Time and peak memory of one evaluation of loss and gradient, for each network, each in a process of its own.
 
-    python benchmarks/evaluation.py [SIZE …]
+    python benchmarks/evaluation.py [SIZE …] [--device gpu]
 
 The objective is the usual one: VGG19 (random weights, from a file) with content relu4_2 and styles relu1_1 … relu5_1,
 and the wavelet network with its default layers; float32, average pooling, square images, losses weighted as in a run.
 Memory is the peak resident set while the objective is built and evaluated, above what the process held with the
-network alone (Linux only). At the end, the exponents p of time ∝ pixelsᵖ and memory ∝ pixelsᵖ, fitted to all sizes:
-1 is a cost in proportion. VGG19 at 2048² takes some gigabytes.
+network alone (Linux only); on a GPU, of what CuPy took. At the end, the exponents p of time ∝ pixelsᵖ and
+memory ∝ pixelsᵖ, fitted to all sizes: 1 is a cost in proportion. VGG19 at 2048² takes some gigabytes.
 """
 
 from __future__ import annotations
@@ -62,24 +62,28 @@ def objective(network: Any, content: np.ndarray, style: np.ndarray) -> Objective
     return Objective(network, content=content, style=style, **SETTINGS)
 
 
-def measure(network_name: str, weights: str, size: int, threads: int, repeats: int) -> dict[str, float]:
+def measure(network_name: str, weights: str, size: int, threads: int, repeats: int, device: str) -> dict[str, float]:
     """Median seconds an evaluation, and MB of peak memory, in this process."""
     content, style, image = images(size)
-    network = load_network(network_name, weights, device="cpu", threads=threads)
+    network = load_network(network_name, weights, device=device, threads=threads)
     built: list[Objective] = []
 
-    def build_and_evaluate(network: Any) -> None:
+    def evaluate() -> None:
+        _, gradient = built[0].value_and_grad(image)
+        network.backend.to_host(gradient)  # waits for a GPU, as a run does
+
+    def build_and_evaluate() -> None:
         built.append(objective(network, content, style))
-        built[0].value_and_grad(image)
+        evaluate()
 
     with threadpool_limits(1, user_api="blas"):  # as `stylize` has it: the engine's threads are its own
-        memory = measuring.peaks_of(lambda: network, build_and_evaluate)
-        (seconds,) = measuring.median_seconds(lambda: built[0].value_and_grad(image), repeats=repeats)
-    return {"seconds": seconds, "megabytes": memory["above_built"]}
+        megabytes = measuring.peak_on(network.backend, build_and_evaluate)
+        (seconds,) = measuring.median_seconds(evaluate, repeats=repeats)
+    return {"seconds": seconds, "megabytes": megabytes}
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = measuring.arguments(__doc__, SIZES).parse_args(arguments)
+    options = measuring.arguments(__doc__, SIZES, on_devices=True).parse_args(arguments)
     print(measuring.heading("One evaluation of loss and gradient", options))
     print(measuring.header("network", "size", "seconds an evaluation", "peak memory above the network"))
     results: dict[str, list[dict[str, float]]] = {name: [] for name in NETWORKS}
@@ -87,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         files = weight_files(folder)
         for size in options.sizes:
             for name, measured in results.items():
-                one = measuring.in_own_process(measure, name, files[name], size, options.threads, options.repeats)
+                values = name, files[name], size, options.threads, options.repeats, options.device
+                one = measuring.in_own_process(measure, *values)
                 measured.append({"pixels": size**2, **one})
                 cells = name, f"{size}²", f"{one['seconds']:.3f}", f"{one['megabytes']:.0f} MB"
                 print(measuring.row(*cells), flush=True)

@@ -30,15 +30,28 @@ REPEATS = 5
 REST = 0.1  # seconds before each call, in which the threads that the one before left spinning fall asleep
 
 
-def arguments(description: str | None, sizes: Sequence[int]) -> argparse.ArgumentParser:
-    """The options that every benchmark has: sizes, threads and repeats."""
+def arguments(description: str | None, sizes: Sequence[int], *, on_devices: bool = False) -> argparse.ArgumentParser:
+    """The options that every benchmark has: sizes, threads and repeats; and the device, if it can be a GPU."""
     summary = (description or "").partition("\n")[0]
     parser = argparse.ArgumentParser(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("sizes", metavar="SIZE", type=int, nargs="*", default=list(sizes),
                         help="height and width of the images, in pixels")
     parser.add_argument("--threads", type=int, default=cores(), help="CPU threads of every program")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="calls that a median is taken of")
+    if on_devices:
+        parser.add_argument("--device", type=_usable_device, default="cpu",
+                            help="cpu, gpu or gpu:N; memory is that of the device")
     return parser
+
+
+def _usable_device(text: str) -> str:
+    from nst_np.backend import make_backend
+    from nst_np.errors import NSTError
+
+    try:
+        return make_backend(text).device
+    except NSTError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 # --- time and memory --------------------------------------------------------------------------------------------------
@@ -73,6 +86,17 @@ def peaks_of(build: Callable[[], Built], use: Callable[[Built], Any]) -> dict[st
     peak_in_use = _resident_megabytes("VmHWM")
     total = max(peak, peak_in_use)
     return {"total": total, "above_start": total - start, "above_built": peak_in_use - standing}
+
+
+def peak_on(backend: Any, use: Callable[[], Any]) -> float:
+    """Megabytes at the peak of `use`, above what was held before: of this process, or of CuPy's pool on a GPU."""
+    from nst_np.forecast import memory
+
+    if backend.device == "cpu":
+        return peaks_of(lambda: None, lambda _: use())["above_built"]
+    with memory.watch(backend) as watch:
+        use()
+        return watch.peak() / 2**20
 
 
 def _begin_peak() -> float:
@@ -145,6 +169,13 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def _gpu(device: str) -> str:
+    import cupy  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    name = cupy.cuda.runtime.getDeviceProperties(int(device.removeprefix("gpu:")))["name"].decode()
+    return f"{name} (CuPy {cupy.__version__})"
+
+
 def _blas() -> str:
     import numpy  # noqa: F401 (loads the BLAS, for the next line to find)
     from threadpoolctl import threadpool_info
@@ -169,10 +200,13 @@ def heading(title: str, options: argparse.Namespace | None = None) -> str:
     """The beginning of a record: what was measured, when, on what and how."""
     facts = machine()
     used = f"{options.threads} of {facts['cores']} cores" if options is not None else f"{facts['cores']} cores"
+    device = getattr(options, "device", "cpu")
+    gpu = [] if device == "cpu" else [_gpu(device)]
     versions = [f"{name} {facts[name]}" for name in ("Python", "NumPy", "SciPy", "PyTorch") if name in facts]
     tuning = [f"{name}={value}" for name, value in facts["environment"].items()]
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    return f"# {title}\n\n{facts['date']}; {', '.join([facts['processor'], used, *versions, *tuning])}; `{command}`.\n"
+    how = ", ".join([*gpu, facts["processor"], used, *versions, *tuning])
+    return f"# {title}\n\n{facts['date']}; {how}; `{command}`.\n"
 
 
 def row(*cells: str) -> str:

@@ -122,6 +122,22 @@ def test_machine_can_be_recorded():
     assert facts["processor"]
 
 
+def test_a_device_that_cannot_be_had_is_one_line(capsys):
+    with pytest.raises(SystemExit) as raised:
+        evaluation.main(["24", "--device", "tpu"])
+    assert raised.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("argument --device: device must be 'auto', 'cpu', 'gpu' or 'gpu:N', not 'tpu'")
+
+
+@pytest.mark.gpu
+def test_evaluations_on_a_gpu_are_measured_on_it(hurried, capsys):
+    evaluation.main(["24", "--repeats", "1", "--device", "gpu"])
+    text = capsys.readouterr().out
+    assert "CuPy" in text.splitlines()[2]
+    assert min(numbers([row[2] for row in tables(text)[0][1:]])) > 0
+
+
 def test_heading_says_what_is_tuned(monkeypatch):
     monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", "64"])
@@ -142,7 +158,7 @@ def test_evaluation(hurried, capsys):
 
 
 def test_estimate_compares_a_rehearsal_with_a_run():
-    compared = estimate.compare("wavelet", 64, threads=1, iterations=2)
+    compared = estimate.compare("wavelet", 64, threads=1, iterations=2, device="cpu")
     assert set(compared) == {"iteration", "run", "memory", "rehearsal"}
     assert all(value > 0 for pair in compared.values() for value in pair)
 
