@@ -42,8 +42,9 @@ setup(
         "urllib3>=2",  # the first to notice a download that was cut off
     ],
     extras_require={
-        "gpu-cuda12": ["cupy-cuda12x>=13"],
-        "gpu-cuda13": ["cupy-cuda13x>=13.6"],
+        # With what CuPy needs of CUDA here, so that a driver is enough: its products, and a compiler with its headers.
+        "gpu-cuda12": ["cupy-cuda12x>=14", "cuda-toolkit[cublas,cudart,nvrtc]==12.*"],
+        "gpu-cuda13": ["cupy-cuda13x>=14", "cuda-toolkit[cublas,cudart,nvrtc]==13.*"],
         "torch-files": ["torch>=2.0"],
         "report": REPORT,
         # PyTorch is what benchmarks compare with, matplotlib draws the result. No picture needs either.

@@ -6,6 +6,7 @@ This is the only module that imports CuPy, and it does so only when a GPU is ask
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,8 @@ from nst_np.engine import Engine, make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
 
 Array = Any
+
+_INSTALL = "install CuPy and what it needs of CUDA with: pip install \".[gpu-cuda12]\" (or gpu-cuda13)"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Backend:
         return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
-def make_backend(device: str = "auto", dtype: str = "float32", *, threads: int | None = None,
-                 fast: bool = True) -> Backend:
+def make_backend(device: str = "auto", dtype: str = "float32", *, threads: int | None = None, fast: bool = True,
+                 say: Callable[[str], None] = lambda line: None) -> Backend:
     """Choose the array module.
 
     Parameters
@@ -60,6 +63,7 @@ def make_backend(device: str = "auto", dtype: str = "float32", *, threads: int |
     dtype : ``"float32"`` or ``"float64"``.
     threads : CPU threads; by default as many as `cpu_threads` says.
     fast : use the fast version of a layer where there is one, else the readable one everywhere.
+    say : is told why ``"auto"`` does not use a GPU that is there.
 
     Raises
     ------
@@ -73,10 +77,14 @@ def make_backend(device: str = "auto", dtype: str = "float32", *, threads: int |
     kind, colon, index = device.partition(":")
     if kind not in ("auto", "cpu", "gpu") or (colon and (kind != "gpu" or not index.isdecimal())):
         raise DeviceError(f"device must be 'auto', 'cpu', 'gpu' or 'gpu:N', not {device!r}")
-    if kind == "cpu" or (kind == "auto" and not _gpu_usable()):
-        xp, name = np, "cpu"
-    else:
-        xp, name = _cupy_on(int(index or 0)), f"gpu:{int(index or 0)}"
+    xp, name = np, "cpu"
+    if kind == "gpu" or (kind == "auto" and _has_gpu()):
+        try:
+            xp, name = _cupy_on(int(index or 0)), f"gpu:{int(index or 0)}"
+        except DeviceError as error:
+            if kind == "gpu":
+                raise
+            say(f"{error}; using the CPU")
     engine = make_engine(xp, cpu_threads(threads)) if fast else readable_engine()
     return Backend(xp, name, np.dtype(dtype), engine)
 
@@ -95,12 +103,12 @@ def cpu_threads(requested: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
-def _gpu_usable() -> bool:
+def _has_gpu() -> bool:
     try:
         import cupy
 
         return bool(cupy.cuda.runtime.getDeviceCount() > 0)
-    except Exception:  # no CuPy, no driver, no library: whatever the reason, 'auto' means the CPU then
+    except Exception:  # no CuPy, no driver: whatever the reason, 'auto' means the CPU then
         return False
 
 
@@ -108,15 +116,22 @@ def _cupy_on(index: int) -> ModuleType:
     try:
         import cupy
     except ImportError as error:
-        raise DeviceError(
-            f"device 'gpu:{index}' needs CuPy, which cannot be imported ({error}); "
-            "install it with: pip install \".[gpu-cuda12]\" (or gpu-cuda13)"
-        ) from error
+        raise DeviceError(f"device 'gpu:{index}' needs CuPy, which cannot be imported ({error}); {_INSTALL}") from error
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-        if index >= count:
-            raise DeviceError(f"device 'gpu:{index}' does not exist: this machine has {count} usable GPU(s)")
-        cupy.cuda.Device(index).use()  # fails here if it ever does
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"device 'gpu:{index}' cannot be used: {error}") from error
+    except Exception as error:  # no driver, or one that is too old
+        raise DeviceError(f"device 'gpu:{index}' cannot be used: {_reason(error)}") from error
+    if index >= count:
+        raise DeviceError(f"device 'gpu:{index}' does not exist: this machine has {count} usable GPU(s)")
+    try:
+        cupy.cuda.Device(index).use()
+        ones = cupy.ones((2, 2))
+        float((ones @ ones).sum())  # a kernel to be compiled, and a product for BLAS
+    except Exception as error:  # where parts of CUDA are missing CuPy raises nearly anything
+        raise DeviceError(f"device 'gpu:{index}' cannot be used: {_reason(error)}; {_INSTALL}") from error
     return cupy  # type: ignore[no-any-return]
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -40,7 +40,7 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     """
     if architecture not in NETWORKS:
         raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {architecture!r}")
-    backend = make_backend(device, dtype, threads=threads)
+    backend = make_backend(device, dtype, threads=threads, say=say)
     if architecture == "wavelet":
         if str(weights) != "auto":
             raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}")

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
 def device(request, monkeypatch):
     """All other tests compute on the CPU, and so do the processes that they start, whatever the machine has."""
     if not request.node.get_closest_marker("gpu"):
-        monkeypatch.setattr("nst_np.backend._gpu_usable", lambda: False)
+        monkeypatch.setattr("nst_np.backend._has_gpu", lambda: False)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 

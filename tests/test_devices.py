@@ -8,6 +8,8 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -240,6 +242,37 @@ def test_unknown_devices_are_refused(device):
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(DeviceError, match="gpu:0"):
         make_backend("gpu")
+
+
+@pytest.fixture
+def broken_cupy(monkeypatch):
+    """CuPy on a machine with one GPU and a driver, but without the headers of CUDA."""
+
+    def ones(shape):
+        raise RuntimeError("Failed to find CUDA headers.\nSee the documentation.")
+
+    cuda = SimpleNamespace(Device=lambda index: SimpleNamespace(use=lambda: None),
+                           runtime=SimpleNamespace(getDeviceCount=lambda: 1))
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda, ones=ones))
+    monkeypatch.setattr("nst_np.backend._has_gpu", lambda: True)
+    return "device 'gpu:0' cannot be used: Failed to find CUDA headers; install CuPy and what it needs of CUDA with: "
+
+
+def test_a_gpu_that_cannot_compute_is_refused_in_one_line(broken_cupy):
+    with pytest.raises(DeviceError) as raised:
+        make_backend("gpu")
+    assert str(raised.value).startswith(broken_cupy)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(DeviceError, match="^device 'gpu:3' does not exist: this machine has 1 usable GPU"):
+        make_backend("gpu:3")
+
+
+def test_auto_says_why_a_gpu_is_not_used(broken_cupy):
+    lines = []
+    assert nst_np.load_network("wavelet", device="auto", say=lines.append).backend.device == "cpu"
+    (line,) = lines
+    assert line.startswith(broken_cupy)
+    assert line.endswith("; using the CPU")
 
 
 @pytest.mark.gpu
