@@ -357,16 +357,31 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
     photo, painting = (rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in (picture, style))
     wanted = Plan(config, picture, True, (style,))
     run(config, photo, [painting], network=network)  # makes what the network keeps for good
-    expected = predict(wanted, rehearse(wanted, network, objective_of), GB)
+    expected = predict(wanted, *rehearse(wanted, network, objective_of), GB)
     with memory.watch(network.backend) as watch:
         run(config, photo, [painting], network=network)
         assert expected.peak_bytes - BESIDE - rehearsal.BESIDE_THREAD == pytest.approx(watch.peak(), rel=0.1)
 
 
+@pytest.mark.parametrize(("free_there", "free_here", "device", "fits"), [
+    (GB, 4 * GB, "gpu:0", True), (10 * GB, GB, "cpu", True), (10**8, GB, "gpu:0", False), (GB, 10**8, "cpu", False)])
+def test_a_run_on_a_gpu_needs_memory_there_and_here(free_there, free_here, device, fits, monkeypatch):
+    there, here = (costs(painting=Line(0.0, per_pixel)) for per_pixel in (3000.0, 2000.0))
+    monkeypatch.setattr(forecast.estimate, "rehearse", lambda *arguments: [there, here])
+    monkeypatch.setattr(memory, "free_bytes", lambda backend: free_there)
+    monkeypatch.setattr(memory, "free_on_host", lambda: free_here)
+    network = load_network("wavelet")
+    network.backend = dataclasses.replace(network.backend, device="gpu:0")
+    expected = forecast.forecast(plan(margin=0), network, objective_of)
+    assert (expected.device, expected.fits, bool(expected.fitting)) == (device, fits, not fits)
+    assert expected.peak_bytes == BESIDE + 120_000 * {"gpu:0": 3000, "cpu": 2000}[device]
+    assert expected.rows()["memory of gpu:0" if device == "gpu:0" else "memory"]
+
+
 def test_every_thread_has_memory_of_its_own(quick_rehearsal):
     wanted = plan((100, 100), (100, 100), network="wavelet")
-    few, many = (rehearse(wanted, load_network("wavelet", threads=threads), objective_of).beside for threads in (1, 16))
-    assert many - few == 15 * rehearsal.BESIDE_THREAD
+    (few,), (many,) = (rehearse(wanted, load_network("wavelet", threads=threads), objective_of) for threads in (1, 16))
+    assert many.beside - few.beside == 15 * rehearsal.BESIDE_THREAD
 
 
 @pytest.mark.parametrize(("picture", "style", "sides"), [

@@ -93,7 +93,9 @@ def _estimate(config: Config, quiet: bool) -> int:
     pixels = None if content is None else content.pixels
     expected = rehearse(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet)
     expected.check()
-    write_out("".join(f"{name:10} {text}\n" for name, text in expected.rows().items()))
+    rows = expected.rows()
+    width = max(map(len, rows)) + 1
+    write_out("".join(f"{name:{width}} {text}\n" for name, text in rows.items()))
     return DONE
 
 

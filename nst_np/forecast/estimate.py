@@ -31,7 +31,8 @@ class Estimate:
     seconds : the whole run, at all of its sizes.
     peak_bytes : the memory that it will need at its peak, beyond what is in use before it starts.
     free_bytes : the memory that was free when this was estimated.
-    device : whose memory: ``"cpu"`` or ``"gpu:N"``.
+    device : whose memory: ``"cpu"`` or ``"gpu:N"``. A run on a GPU also needs the machine's, for the optimiser: this
+        is the one of which the run takes the larger share.
     fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
     """
@@ -53,17 +54,16 @@ class Estimate:
         """Raise an `InputError` that names a fitting size, if this one does not fit."""
         if self.fits:
             return
-        whose = "" if self.device == "cpu" else f" of {self.device}"
         settings = " and ".join(f"{name} {value}" for name, value in self.fitting.items()) or "no size"
         raise InputError(
-            f"a picture of {self.shape[1]}×{self.shape[0]} needs about {amount(self.peak_bytes)} of memory{whose}, and "
+            f"a picture of {self.shape[1]}×{self.shape[0]} needs about {amount(self.peak_bytes)} of {self._whose}, and "
             f"{amount(self.free_bytes)} are free, of which a tenth is to stay free; {settings} would fit"
         )
 
     def describe(self) -> str:
         """One line for people."""
         return (f"about {duration(self.iteration_seconds)} an iteration, {duration(self.seconds)} in all, "
-                f"{amount(self.peak_bytes)} of memory")
+                f"{amount(self.peak_bytes)} of {self._whose}")
 
     def rows(self) -> dict[str, str]:
         """The same as a table, with what is free."""
@@ -71,8 +71,12 @@ class Estimate:
             "picture": f"{self.shape[1]}×{self.shape[0]}",
             "iteration": f"{duration(self.iteration_seconds)} at full size",
             "whole run": duration(self.seconds),
-            "memory": f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
+            self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
         }
+
+    @property
+    def _whose(self) -> str:
+        return "memory" if self.device == "cpu" else f"memory of {self.device}"
 
 
 def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
@@ -90,8 +94,11 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
         If the run itself would: a layer does not exist, or an image is too small for its layers at the first size.
     """
     plan.check_layers(network)
+    costs = rehearse(plan, network, build)
     backend = network.backend
-    return predict(plan, rehearse(plan, network, build), memory.free_bytes(backend), backend.device)
+    places = [(memory.free_bytes(backend), backend.device), (memory.free_on_host(), "cpu")]
+    estimates = [predict(plan, costs, *place) for costs, place in zip(costs, places, strict=False)]
+    return max(estimates, key=lambda estimate: estimate.peak_bytes / max(1, estimate.free_bytes))
 
 
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:

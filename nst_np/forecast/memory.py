@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +19,15 @@ _CACHES = ("active_file", "inactive_file")  # used, but given up to whoever need
 
 
 def free_bytes(backend: Backend) -> int:
-    """What is free on the device: of a GPU's memory, or of the machine's and of this process's control groups."""
-    if backend.device != "cpu":
-        free, _ = backend.xp.cuda.runtime.memGetInfo()
-        return int(free + backend.xp.get_default_memory_pool().free_bytes())
+    """What is free on the device: of a GPU's memory, or of the machine's."""
+    if backend.device == "cpu":
+        return free_on_host()
+    free, _ = backend.xp.cuda.runtime.memGetInfo()
+    return int(free + backend.xp.get_default_memory_pool().free_bytes())
+
+
+def free_on_host() -> int:
+    """What is free of the machine's memory and of this process's control groups."""
     import psutil  # type: ignore[import-untyped]
 
     return max(0, min([int(psutil.virtual_memory().available), *_free_in_cgroups()]))
@@ -93,12 +98,16 @@ class _Pooled:
         return int(peak)
 
 
+def watch(backend: Backend) -> AbstractContextManager[Watch]:
+    """Watch allocations on the backend's device."""
+    if backend.device == "cpu":
+        return watch_host()
+    return nullcontext(_Pooled(backend.xp.get_default_memory_pool()))
+
+
 @contextmanager
-def watch(backend: Backend) -> Iterator[Watch]:
-    """Watch allocations on the backend's device. On a CPU this slows down what is watched."""
-    if backend.device != "cpu":
-        yield _Pooled(backend.xp.get_default_memory_pool())
-        return
+def watch_host() -> Iterator[Watch]:
+    """Watch allocations on the machine, which slows down what is watched."""
     traced_by_others = tracemalloc.is_tracing()
     if not traced_by_others:
         tracemalloc.start()

@@ -10,6 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -91,11 +92,13 @@ class Costs(NamedTuple):
     beside: int
 
 
-def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
-    """Measure what a run is made of."""
-    small, large = CPU_SIDES if network.backend.device == "cpu" else gpu_sides(plan)
+def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
+    """Measure what a run is made of, with its memory on the device; and, if that is a GPU, also with the machine's."""
+    backend = network.backend
+    small, large = CPU_SIDES if backend.device == "cpu" else gpu_sides(plan)
     content, style = (_moved(network, layers, small) for layers in plan.layers(network))
     config = replace(plan.config, content_layers=content or None, style_layers=style or None)
+    watches = [lambda: memory.watch(backend), *([] if backend.device == "cpu" else [memory.watch_host])]
 
     def on(side: int) -> _Canvas:
         return _Canvas(config, network, build, side, bool(content), len(plan.styles) if style else 0)
@@ -103,12 +106,15 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> Costs:
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         large_seconds, small_seconds = on(large).seconds(), on(small).seconds()
         # Afterwards, because the network has now made whatever it keeps.
-        small_bytes, large_bytes = on(small).bytes(), on(large).bytes()
+        sizes = [(on(small).bytes(watch), on(large).bytes(watch)) for watch in watches]
     pixels = small**2, large**2
     evaluation, step, look = (time_line(pixels, pair) for pair in zip(small_seconds, large_seconds, strict=True))
-    painting, keeping, looking = (line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True))
-    beside = BESIDE + BESIDE_THREAD * network.backend.engine.threads
-    return Costs(evaluation, step, look, painting, keeping, looking, beside)
+    beside = BESIDE + BESIDE_THREAD * backend.engine.threads
+    everywhere = []
+    for small_bytes, large_bytes in sizes:
+        painting, keeping, looking = (line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True))
+        everywhere.append(Costs(evaluation, step, look, painting, keeping, looking, beside))
+    return everywhere
 
 
 def gpu_sides(plan: Plan) -> tuple[int, int]:
@@ -144,9 +150,9 @@ class _Canvas:
         self._practise(PRACTICE)
         return evaluation, (time.perf_counter() - start) / PRACTICE, look
 
-    def bytes(self) -> tuple[int, int, int]:
+    def bytes(self, watching: Callable[[], AbstractContextManager[memory.Watch]]) -> tuple[int, int, int]:
         """At the peak of an iteration, what the objective keeps, and at the peak of a look at images."""
-        with memory.watch(self._network.backend) as watch:
+        with watching() as watch:
             objective = self._objective()
             kept, built = watch.held(), watch.peak()
             self._paint(objective)
