@@ -4,8 +4,8 @@
 
 Square images and default settings (three sizes, L-BFGS) but for the number of iterations at each size; VGG19 with
 random weights. Compared are the median iteration at the picture's full size, the whole run, and its peak resident set
-above what the process held before it (Linux only); on a GPU, what CuPy took. L-BFGS has all of its memory after ten
-iterations.
+above what the process held before it (Linux only); or what CuPy took, if a GPU's memory is what is foretold, as the
+nearer to its limit. L-BFGS has all of its memory after ten iterations.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compare(network_name: str, size: int, threads: int, iterations: int, device:
     rehearsal = time.perf_counter() - start
     results: list[StylizeResult] = []
     megabytes = measuring.peak_on(
-        network.backend, lambda: results.append(run(config, content, [style], network=network)))
+        expected.device, network.backend, lambda: results.append(run(config, content, [style], network=network)))
     ends = [row["seconds"] for row in results[0].history[-iterations:]]
     iteration = statistics.median(end - start for start, end in itertools.pairwise(ends))
     return {

@@ -77,7 +77,7 @@ def measure(network_name: str, weights: str, size: int, threads: int, repeats: i
         evaluate()
 
     with threadpool_limits(1, user_api="blas"):  # as `stylize` has it: the engine's threads are its own
-        megabytes = measuring.peak_on(network.backend, build_and_evaluate)
+        megabytes = measuring.peak_on(network.backend.device, network.backend, build_and_evaluate)
         (seconds,) = measuring.median_seconds(evaluate, repeats=repeats)
     return {"seconds": seconds, "megabytes": megabytes}
 

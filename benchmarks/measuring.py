@@ -88,11 +88,11 @@ def peaks_of(build: Callable[[], Built], use: Callable[[Built], Any]) -> dict[st
     return {"total": total, "above_start": total - start, "above_built": peak_in_use - standing}
 
 
-def peak_on(backend: Any, use: Callable[[], Any]) -> float:
+def peak_on(device: str, backend: Any, use: Callable[[], Any]) -> float:
     """Megabytes at the peak of `use`, above what was held before: of this process, or of CuPy's pool on a GPU."""
     from nst_np.forecast import memory
 
-    if backend.device == "cpu":
+    if device == "cpu":
         return peaks_of(lambda: None, lambda _: use())["above_built"]
     with memory.watch(backend) as watch:
         use()

@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def device(request, monkeypatch):
+def hidden_gpu(request, monkeypatch):
     """All other tests compute on the CPU, and so do the processes that they start, whatever the machine has."""
     if not request.node.get_closest_marker("gpu"):
         monkeypatch.setattr("nst_np.backend._has_gpu", lambda: False)
