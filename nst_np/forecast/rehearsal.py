@@ -25,6 +25,7 @@ from nst_np.objective import Objective
 
 Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Objective]
 """Makes a run's objective from settings, network, content and style images."""
+Watching = Callable[[], AbstractContextManager[memory.Watch]]
 
 # Sides of the two square canvases on a CPU, in pixels: large enough for networks to work in bands and strips of about
 # full size, so that what is beyond grows along a line. On a GPU that line begins far beyond most pictures: there the
@@ -93,28 +94,40 @@ class Costs(NamedTuple):
 
 
 def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
-    """Measure what a run is made of, with its memory on the device; and, if that is a GPU, also with the machine's."""
+    """Measure what a run is made of, with its memory on the device; and, if that is a GPU, also with the machine's.
+
+    Of a run on a GPU, what the machine does (the optimiser) is measured on the small canvases that are enough there.
+    """
     backend = network.backend
-    small, large = CPU_SIDES if backend.device == "cpu" else gpu_sides(plan)
-    content, style = (_moved(network, layers, small) for layers in plan.layers(network))
+    places: list[tuple[tuple[int, int], Watching]] = [(CPU_SIDES, memory.watch_host)]
+    if backend.device != "cpu":
+        places.insert(0, (gpu_sides(plan), lambda: memory.watch(backend)))
+    sides = places[0][0]
+    content, style = (_moved(network, layers, min(sides + CPU_SIDES)) for layers in plan.layers(network))
     config = replace(plan.config, content_layers=content or None, style_layers=style or None)
-    watches = [lambda: memory.watch(backend), *([] if backend.device == "cpu" else [memory.watch_host])]
 
     def on(side: int) -> _Canvas:
         return _Canvas(config, network, build, side, bool(content), len(plan.styles) if style else 0)
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
-        large_seconds, small_seconds = on(large).seconds(), on(small).seconds()
+        (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
+        slow_step, step = on(CPU_SIDES[1]).step_seconds(), on(CPU_SIDES[0]).step_seconds()
         # Afterwards, because the network has now made whatever it keeps.
-        sizes = [(on(small).bytes(watch), on(large).bytes(watch)) for watch in watches]
-    pixels = small**2, large**2
-    evaluation, step, look = (time_line(pixels, pair) for pair in zip(small_seconds, large_seconds, strict=True))
+        sizes = [[on(side).bytes(watch) for side in its_sides] for its_sides, watch in places]
+    seconds = (time_line(_areas(sides), (evaluation, slow_evaluation)),
+               time_line(_areas(CPU_SIDES), (step, slow_step)), time_line(_areas(sides), (look, slow_look)))
     beside = BESIDE + BESIDE_THREAD * backend.engine.threads
     everywhere = []
-    for small_bytes, large_bytes in sizes:
-        painting, keeping, looking = (line_through(pixels, pair) for pair in zip(small_bytes, large_bytes, strict=True))
-        everywhere.append(Costs(evaluation, step, look, painting, keeping, looking, beside))
+    for (its_sides, _), (small_bytes, large_bytes) in zip(places, sizes, strict=True):
+        pairs = zip(small_bytes, large_bytes, strict=True)
+        painting, keeping, looking = (line_through(_areas(its_sides), pair) for pair in pairs)
+        everywhere.append(Costs(*seconds, painting, keeping, looking, beside))
     return everywhere
+
+
+def _areas(sides: tuple[int, int]) -> tuple[int, int]:
+    """Pixels of both canvases."""
+    return sides[0] ** 2, sides[1] ** 2
 
 
 def gpu_sides(plan: Plan) -> tuple[int, int]:
@@ -139,18 +152,21 @@ class _Canvas:
         self._config, self._network, self._build, self._image = config, network, build, images[0]
         self._content, self._styles = images[1] if content else None, [images[2]] * styles
 
-    def seconds(self) -> tuple[float, float, float]:
-        """Of an evaluation, of a step of the optimiser, and of a look at one image."""
+    def seconds(self) -> tuple[float, float]:
+        """Of an evaluation, and of a look at one image."""
         seen = max(1, (self._content is not None) + len(self._styles))
         start = time.perf_counter()
         objective = self._objective()
         look = (time.perf_counter() - start) / seen
-        evaluation = _least_seconds(lambda: self._evaluate(objective))
+        return _least_seconds(lambda: self._evaluate(objective)), look
+
+    def step_seconds(self) -> float:
+        """Of a step of the optimiser."""
         start = time.perf_counter()
         self._practise(PRACTICE)
-        return evaluation, (time.perf_counter() - start) / PRACTICE, look
+        return (time.perf_counter() - start) / PRACTICE
 
-    def bytes(self, watching: Callable[[], AbstractContextManager[memory.Watch]]) -> tuple[int, int, int]:
+    def bytes(self, watching: Watching) -> tuple[int, int, int]:
         """At the peak of an iteration, what the objective keeps, and at the peak of a look at images."""
         with watching() as watch:
             objective = self._objective()
