@@ -2,12 +2,14 @@
 
 A network continues an image beyond its edges in some way, by mirroring or by zeros, and an optimiser finds out: it
 paints a frame of lines there. So the canvas has a margin, mirrored from the image, that is painted too and then cut
-off. Work begins on a small canvas, where a brush stroke is a few pixels and a step of the optimiser moves all of it,
-and goes on to larger ones for the detail.
+off; it is as wide at every size. Work begins on a small canvas, where the network sees the whole picture at once and an
+evaluation costs next to nothing, and goes on to larger ones for the detail.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from nst_np import images
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
-SMALLEST = 64  # shorter side, in pixels, of the smallest canvas that work begins on
+SMALLEST = 48  # shorter side, in pixels, of the smallest picture that work begins with
 LEAST_WRAP = 32  # pixels of a tile's neighbours that are seen: VGG up to relu4_1 looks no further, relu5_1 does (80)
 
 
@@ -30,17 +32,27 @@ def scaled(image: Pixels, factor: float) -> Pixels:
     return image if factor == 1 else images.resize_image(image, *scaled_shape(image.shape, factor))
 
 
-def factors(shape: tuple[int, ...], sizes: int) -> list[float]:
-    """Of the picture's size, from the smallest canvas to 1: …, ¼, ½, 1; no canvas is smaller than SMALLEST."""
-    useful = 1
-    while useful < sizes and min(shape[:2]) * 0.5**useful >= SMALLEST:
-        useful += 1
-    return [0.5**level for level in reversed(range(useful))]
+def factors(shapes: Iterable[tuple[int, ...]], sizes: int | None) -> list[float]:
+    """Of the picture's size, from the smallest to 1, each about twice the one before.
+
+    They lead from SMALLEST up in even steps, so that pictures of any size begin alike: a preview shows what a large
+    picture will be.
+
+    Parameters
+    ----------
+    shapes : of the picture and of all style images, (height, width, …).
+    sizes : how many of them, the last; None for all.
+    """
+    shortest = min(min(shape[:2]) for shape in shapes)
+    octaves = math.log2(max(1, shortest / SMALLEST))
+    steps = math.floor(octaves + 0.5)
+    every = [2 ** (-octaves * (1 - step / steps)) for step in range(steps)] + [1.0]
+    return every if sizes is None else every[-sizes:]
 
 
 def margin_of(shape: tuple[int, ...], wanted: int) -> int:
-    """The margin of a picture, in pixels: what is wanted, up to a quarter of the shorter side; none below SMALLEST."""
-    return min(wanted, min(shape[:2]) // 4) if min(shape[:2]) >= SMALLEST else 0
+    """The margin of a picture, in pixels: what is wanted, up to an eighth of the shorter side."""
+    return min(wanted, min(shape[:2]) // 8)
 
 
 def wrap_of(shape: tuple[int, ...], margin: int) -> int:

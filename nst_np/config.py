@@ -92,8 +92,8 @@ class Config:
 
     init: str = _option("mix", "start", "initial image: 'content', 'noise', 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
     noise_ratio: float = _option(0.1, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
-    coarse_to_fine: int = _option(3, "start", "number of sizes to work at, each twice the one before; none is below 64 pixels", metavar="N", minimum=1, maximum=8)
-    margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
+    coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about twice the one before (default: all from 32 pixels up)", metavar="N", minimum=1, maximum=16)
+    margin: int = _option(16, "start", "pixels painted beyond every edge, at every size, and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
     tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 

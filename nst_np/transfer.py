@@ -254,7 +254,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
 
 @dataclass(frozen=True)
 class _Best:
-    """The canvas with the smallest loss that one size has seen so far."""
+    """The picture with the smallest loss that one size has seen so far, without its margin."""
 
     value: float
     pixels: Pixels
@@ -266,7 +266,7 @@ class _Run:
 
     def __init__(self, plan: Plan, network: FeatureNetwork, callback: Callback | None) -> None:
         self.plan, self.config, self.network, self.callback = plan, plan.config, network, callback
-        self.picture, self.margin, self.factors = plan.picture, plan.margin, plan.factors
+        self.picture, self.factors = plan.picture, plan.factors
         self.iterations = self.config.iterations * len(self.factors)
         self.history: list[dict[str, float]] = []
         self.done = 0  # iterations, at all sizes
@@ -283,9 +283,6 @@ class _Run:
     def all_sizes(self, content: Pixels | None, styles: Sequence[Pixels], initial: Pixels) -> StylizeResult:
         """The optimisation, from the smallest canvas to the picture's own size."""
         self.start = time.perf_counter()
-        initial = canvas.extend(initial, self.margin)
-        if content is not None:
-            content = canvas.extend(content, self.margin)
         best: _Best | None = None
         try:
             for factor in self.factors:
@@ -293,7 +290,7 @@ class _Run:
                 if best is not None:
                     start = canvas.next_start(best.pixels, start)
                 objective = self._objective(content, styles, factor)
-                outcome, best = self._one_size(objective, start, factor)
+                outcome, best = self._one_size(objective, canvas.extend(start, self.plan.margin(factor)), factor)
                 if outcome.status == "stopped":
                     return self._result(best, "stopped", f"stopped by the callback after iteration {self.done}")
         except KeyboardInterrupt:
@@ -329,7 +326,8 @@ class _Run:
             self.nfev += 1
             terms = evaluation.terms
             if self.best is None or evaluation.value < self.best.value:
-                self.best = _Best(evaluation.value, x.reshape(shape).astype(np.float32), terms)
+                pixels = canvas.crop(x.reshape(shape), scaled_shape(self.picture, factor))
+                self.best = _Best(evaluation.value, pixels.astype(np.float32), terms)
             if not self.history:
                 see(x, 0)
             return evaluation.value, backend.to_host(evaluation.gradient).ravel().astype(np.float64)
@@ -353,7 +351,8 @@ class _Run:
         return outcome, self.best
 
     def _objective(self, content: Pixels | None, styles: Sequence[Pixels], factor: float) -> Objective:
-        content = None if content is None else canvas.scaled(content, factor)
+        if content is not None:
+            content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
         styles = [canvas.scaled(style, factor) for style in styles]
         with self._explained(factor):
             return objective_of(self.config, self.network, content, styles, self.plan.wrap(factor))
@@ -366,14 +365,15 @@ class _Run:
         except SizeError as error:
             first = f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
             size = "" if factor == 1 else first
-            margin = f" (with a margin of {self.margin} pixels)" if self.margin else ""
+            pixels = self.plan.margin(factor)
+            margin = f" (with a margin of {pixels} pixels)" if pixels else ""
             raise SizeError(f"{error}{size}{margin}") from error
 
     def _result(self, best: _Best, status: str, message: str) -> StylizeResult:
-        full = self.picture[0] + 2 * self.margin, self.picture[1] + 2 * self.margin
-        pixels = best.pixels if best.pixels.shape[:2] == full else images.resize_image(best.pixels, *full)
+        whole = best.pixels.shape[:2] == self.picture
+        pixels = best.pixels if whole else images.resize_image(best.pixels, *self.picture)
         seconds = time.perf_counter() - self.start
-        return StylizeResult(to_uint8(canvas.crop(pixels, self.picture)), best.terms, self.history,
+        return StylizeResult(to_uint8(pixels), best.terms, self.history,
                              self._settings(status), _describe(self.network), self.network.checksum, status, message,
                              self.done, self.nfev, seconds)
 

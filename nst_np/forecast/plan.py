@@ -34,15 +34,9 @@ class Plan:
     content: bool
     styles: tuple[Shape, ...]
 
-    @property
-    def margin(self) -> int:
-        """What is painted beyond every edge, in pixels; nothing where the edges meet."""
-        return 0 if self.config.tileable else canvas.margin_of(self.picture, self.config.margin)
-
-    @property
-    def canvas(self) -> Shape:
-        """The picture with its margin."""
-        return self.picture[0] + 2 * self.margin, self.picture[1] + 2 * self.margin
+    def margin(self, factor: float = 1) -> int:
+        """What is painted beyond every edge at one of the sizes, in pixels; nothing where the edges meet."""
+        return 0 if self.config.tileable else canvas.margin_of(scaled_shape(self.picture, factor), self.config.margin)
 
     def wrap(self, factor: float = 1) -> int:
         """What of its neighbours is seen around a tile at one of the sizes, in pixels; 0 for any other picture."""
@@ -50,13 +44,14 @@ class Plan:
 
     def seen(self, factor: float = 1) -> Shape:
         """What the network looks at, at one of the sizes."""
-        height, width = scaled_shape(self.canvas, factor)
-        return height + 2 * self.wrap(factor), width + 2 * self.wrap(factor)
+        height, width = scaled_shape(self.picture, factor)
+        around = self.margin(factor) + self.wrap(factor)
+        return height + 2 * around, width + 2 * around
 
     @property
     def factors(self) -> list[float]:
         """Of all sizes at which it is painted, the smallest first."""
-        return canvas.factors(self.picture, self.config.coarse_to_fine)
+        return canvas.factors((self.picture, *self.styles), self.config.coarse_to_fine)
 
     @property
     def is_small(self) -> bool:
