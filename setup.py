@@ -27,7 +27,7 @@ setup(
     # weights/ is the package nst_np.compact of an installation, with the file in the box; a user's own never enters.
     packages=[*find_packages(include=["nst_np", "nst_np.*"]), "nst_np.compact"],
     package_dir={"nst_np.compact": "weights"},
-    package_data={"nst_np.compact": ["vgg16-compact.npz"], "nst_np.experiments": ["sweeps/*.toml"],
+    package_data={"nst_np.compact": ["README.md", "vgg16-compact.npz"], "nst_np.experiments": ["sweeps/*.toml"],
                   "nst_np.report": ["templates/*"]},
     python_requires=">=3.10",
     # The lower bounds are the oldest releases that the test-suite passes with, on Python 3.10.

@@ -12,8 +12,8 @@ from nst_np.cli.parsing import Parser
 def fetch_weights_main(arguments: Sequence[str] | None = None) -> int:
     """`nst-np-fetch [vgg19|vgg16]`: download VGG weights."""
     parser = Parser(prog="nst-np-fetch", allow_abbrev=False,
-                     description="Download exact VGG weights (57–77 MB), with checksum, to where nst_np looks for them; "
-                                 "print the path of the file.")
+                     description="Download exact VGG weights (57–77 MB), verified, to where nst_np looks for them, "
+                                 "and print the path.")
     parser.add_argument("architecture", nargs="?", default="vgg19", help="vgg19 or vgg16 (default: vgg19)")
 
     def fetch(options: argparse.Namespace) -> int:

@@ -42,8 +42,8 @@ EXACT_LAYER = "conv1_1"
 STEPS = 32  # in the root mean square of an output channel
 FULL = 127  # a byte of this size is continued by the next one
 CHANGES = (
-    f"kernels but that of {EXACT_LAYER} rounded to whole numbers of steps, of which {STEPS} are the root mean square of "
-    "their output channel, with the rounding error of each tap carried on to the next; biases unchanged"
+    f"kernels but that of {EXACT_LAYER} rounded to whole numbers of steps, of which {STEPS} are the root mean square "
+    "of their output channel, with the rounding error of each tap carried on to the next; biases unchanged"
 )
 
 # What a file may make its reader hold. The mean size of a value is at most its root mean square, 32 steps, which is
@@ -66,6 +66,15 @@ def save_compact(path: str | Path, weights: VGGWeights) -> None:
     WeightsError
         If the file cannot be written.
     """
+    try:
+        with replacing(path) as temporary:
+            _write(temporary, _members(weights))
+    except OSError as error:
+        raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
+
+
+def _members(weights: VGGWeights) -> dict[str, np.ndarray]:
+    """What a file holds, in order."""
     members: dict[str, np.ndarray] = {}
     kernels = {}
     for name, kernel in weights.kernels.items():
@@ -78,19 +87,14 @@ def save_compact(path: str | Path, weights: VGGWeights) -> None:
             members[f"{name}.kernel"] = np.frombuffer(deflate(to_bytes(steps).view(np.uint8)), np.uint8)
             members[f"{name}.scale"] = scale
         members[f"{name}.bias"] = weights.biases[name]
-    about = _about(weights, kernels)
-    try:
-        with replacing(path) as temporary:
-            _write(temporary, {ABOUT: about, **members})
-    except OSError as error:
-        raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
+    return {ABOUT: _about(weights, kernels), **members}
 
 
 def channel_steps(kernel: np.ndarray) -> np.ndarray:
     """The size of a step for each output channel of a kernel (3, 3, in, out): (out,) float32."""
     squares = np.square(kernel.reshape(-1, kernel.shape[3]).T, dtype=np.float64)  # exact, and fsum rounds once
     root_mean_squares = [math.sqrt(math.fsum(channel) / len(channel)) for channel in squares]
-    steps = np.array(root_mean_squares, np.float32) / np.float32(STEPS)
+    steps: np.ndarray = np.array(root_mean_squares, np.float32) / np.float32(STEPS)
     steps[steps == 0] = 1
     return steps
 
