@@ -21,7 +21,6 @@ from nst_np.weights.deflate import LONGEST_CODE, code_lengths, deflate
 from nst_np.weights.finding import COMPACT_NAME, compact_file
 from nst_np.weights.random import calibration_image
 
-
 # --- the network in the box -------------------------------------------------------------------------------------------
 
 
@@ -309,13 +308,13 @@ PICKLED = np.array([print], dtype=object)
         ({"conv1_2.bias.npy": b"\x93NUMPY\x01\x00\xff\xff{'descr'"}, "cannot be read"),
         ({"conv1_2.bias.npy": PICKLED}, "conv1_2.bias has dtype object, expected float32"),
         ({"conv1_1.kernel.npy": header((3, 3, 3, 64), "<f4", True)}, "cannot be read: columns come first"),
-        ({"conv1_2.kernel.npy": header((1 << 60,))}, "conv1_2.kernel has shape (1152921504606846976,), expected (73728,)"),
+        ({"conv1_2.kernel.npy": header((1 << 60,))}, "conv1_2.kernel has shape (1152921504606846976,), expected"),
         ({"conv1_2.kernel.npy": header((-1,))}, "conv1_2.kernel has shape (-1,), expected (73728,) at most"),
         ({"conv1_2.kernel.npy": np.zeros((9, 9), np.uint8)}, "conv1_2.kernel has shape (9, 9), expected (73728,)"),
         ({"conv1_2.kernel.npy": np.zeros(99, np.uint8)}, "cannot be read"),
         ({"conv1_2.kernel.npy": np.zeros(0, np.uint8)}, "kernel of conv1_2 is no zlib stream of at most 73728 bytes"),
         ({"conv1_2.kernel.npy": stream(np.zeros(COUNT))[:-9]}, "kernel of conv1_2 is no zlib stream of at most 73728"),
-        ({"conv1_2.kernel.npy": np.append(stream(np.zeros(COUNT)), [0]).astype(np.uint8)}, "is no zlib stream of at most"),
+        ({"conv1_2.kernel.npy": np.append(stream(np.zeros(COUNT)), np.uint8(0))}, "is no zlib stream of at most"),
         ({"conv1_2.kernel.npy": stream(np.zeros(COUNT - 1))}, "kernel of conv1_2 has 36863 values, expected 36864"),
         ({"conv1_2.kernel.npy": stream(np.full(COUNT, 127))}, "kernel of conv1_2 has 1 values, expected 36864"),
         ({"conv1_2.kernel.npy": stream([])}, "kernel of conv1_2 has 0 values, expected 36864"),

@@ -53,8 +53,9 @@ def test_auto_is_the_compact_vgg16_said_in_a_line(no_network):
     network = load_network(say=lines.append)
     assert (network.name, network.is_compact) == ("vgg16", True)
     assert "vgg16-compact.npz (format compact; " in network.describe()
-    assert lines == ["VGG16 from the box, its kernels rounded to 8 bits; exact weights: --network vgg19 "
-                     "(downloads 77 MB once) or nst-np-fetch"]
+    (line,) = lines
+    assert line == ("VGG16 from the box, its kernels rounded to 8 bits; exact weights: --network vgg19 "
+                    "(downloads 77 MB once) or nst-np-fetch")
 
 
 def test_where_nobody_listens_it_is_logged(no_network, caplog):

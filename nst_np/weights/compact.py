@@ -32,6 +32,7 @@ from nst_np.errors import WeightsError
 from nst_np.files import replacing
 from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
 from nst_np.weights.deflate import deflate
+from nst_np.weights.native import triple
 from nst_np.weights.vgg_weights import VGGWeights
 
 FORMAT = "nst_np compact weights"
@@ -46,8 +47,8 @@ CHANGES = (
     "of their output channel, with the rounding error of each tap carried on to the next; biases unchanged"
 )
 
-# What a file may make its reader hold. The mean size of a value is at most its root mean square, 32 steps, which is
-# 1.25 bytes.
+# What a file may make its reader hold. The mean size of a value is at most the root mean square, 32 steps, and half a
+# step or so of rounding: 1.3 bytes.
 MOST_BYTES_A_VALUE = 2
 LONGEST_ABOUT = 1 << 16
 
@@ -185,8 +186,8 @@ def read_compact(path: Path) -> VGGWeights:
         kernels=kernels,
         biases=biases,
         color_order=str(about["color_order"]),
-        mean=tuple(map(float, about["mean"])),  # type: ignore[arg-type]  # VGGWeights checks that they are three
-        scale=tuple(map(float, about["scale"])),  # type: ignore[arg-type]
+        mean=triple(about["mean"]),
+        scale=triple(about["scale"]),
         source=str(path),
         format="compact",
         licence=str(about["licence"]),
