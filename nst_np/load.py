@@ -59,8 +59,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
 
     loaded = load_weights(architecture, weights, progress=progress)
     if str(weights) == "auto" and loaded.is_compact:
-        say("VGG16 from the box, its kernels rounded to 8 bits; exact weights: --network vgg19 (downloads 77 MB once) "
-            "or nst-np-fetch")
+        say("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 (downloads 77 MB once), or "
+            "vgg16 with --weights exact (57 MB)")
     return VGG(loaded, backend, pooling=pooling, taps=taps)
 
 

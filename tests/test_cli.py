@@ -329,7 +329,7 @@ def test_auto_is_the_vgg16_in_the_box_and_the_picture_says_so(command, offline):
     code, _, err = command(*RUN, "--network", "auto", "--iterations", "1")
     lines = err.splitlines()
     assert code == 0
-    assert lines[0].startswith("VGG16 from the box, its kernels rounded to 8 bits; exact weights: --network vgg19 ")
+    assert lines[0].startswith("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 ")
     assert lines[1].startswith("network vgg16 from ")
     settings = read_settings("out.png").splitlines()
     assert "network = vgg16" in settings

@@ -54,8 +54,8 @@ def test_auto_is_the_compact_vgg16_said_in_a_line(no_network):
     assert (network.name, network.is_compact) == ("vgg16", True)
     assert "vgg16-compact.npz (format compact; " in network.describe()
     (line,) = lines
-    assert line == ("VGG16 from the box, its kernels rounded to 8 bits; exact weights: --network vgg19 "
-                    "(downloads 77 MB once) or nst-np-fetch")
+    assert line == ("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 (downloads "
+                    "77 MB once), or vgg16 with --weights exact (57 MB)")
 
 
 def test_where_nobody_listens_it_is_logged(no_network, caplog):
