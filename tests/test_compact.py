@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nst_np
+from nst_np.cli import convert_weights_main
 from nst_np.errors import WeightsError
 from nst_np.load import load_network
 from nst_np.weights import convert_weights, random_weights, read_weights, save_compact, save_weights
@@ -189,7 +190,7 @@ def compact(made_up, tmp_path_factory):
     """Made-up weights, converted from ``mine.h5`` beside it."""
     folder = tmp_path_factory.mktemp("compact")
     save_weights(folder / "mine.h5", made_up)
-    convert_weights(folder / "mine.h5", folder / "compact.npz", bits=8)
+    assert convert_weights_main([str(folder / "mine.h5"), str(folder / "compact.npz"), "--bits", "8"]) == 0
     yield folder / "compact.npz"
     shutil.rmtree(folder)
 
@@ -203,6 +204,7 @@ def test_a_compact_file_has_the_weights_but_for_rounding(made_up, compact):
         np.testing.assert_array_equal(weights.biases[name], made_up.biases[name])
         assert np.abs(weights.kernels[name] - kernel).max() <= 1.01 / STEPS * np.sqrt(np.square(kernel).mean()) * 1.5
     assert weights.checksum == weights.content_checksum()
+    assert compact.stat().st_size < compact.with_name("mine.h5").stat().st_size / 4
 
 
 def test_the_same_weights_are_the_same_bytes(compact, tmp_path):
