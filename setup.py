@@ -1,4 +1,4 @@
-"""Metadata, dependencies and the command `nst-np`. Settings of the tools are in pyproject.toml."""
+"""Metadata, dependencies and commands. Settings of the tools are in pyproject.toml."""
 
 import re
 from pathlib import Path
@@ -24,8 +24,11 @@ setup(
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=find_packages(include=["nst_np", "nst_np.*"]),
-    package_data={"nst_np.report": ["templates/*"], "nst_np.experiments": ["sweeps/*.toml"]},
+    # weights/ is the package nst_np.compact of an installation, with the file in the box; a user's own never enters.
+    packages=[*find_packages(include=["nst_np", "nst_np.*"]), "nst_np.compact"],
+    package_dir={"nst_np.compact": "weights"},
+    package_data={"nst_np.compact": ["README.md", "vgg16-compact.npz"], "nst_np.experiments": ["sweeps/*.toml"],
+                  "nst_np.report": ["templates/*"]},
     python_requires=">=3.10",
     # The lower bounds are the oldest releases that the test-suite passes with, on Python 3.10.
     install_requires=[
@@ -57,5 +60,7 @@ setup(
         "nst-np = nst_np.cli:main",
         "nst-np-experiment = nst_np.cli:experiment_main",
         "nst-np-reconstruct = nst_np.cli:reconstruct_main",
+        "nst-np-fetch = nst_np.cli:fetch_weights_main",
+        "nst-np-convert = nst_np.cli:convert_weights_main",
     ]},
 )

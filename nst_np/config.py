@@ -36,7 +36,7 @@ DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
-WORDS = {"content": (NO_IMAGE,), "init": ("content", "noise", "style", "mix"), "weights": ("auto", "random")}
+WORDS = {"content": (NO_IMAGE,), "init": ("content", "noise", "style", "mix"), "weights": ("auto", "exact", "compact", "random")}
 
 
 def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
@@ -71,8 +71,8 @@ class Config:
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
 
-    network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its weights can be had, else the built-in wavelets", choices=NETWORKS)
-    weights: str = _option("auto", "network", "VGG weights: a file, 'random[:SEED]', or 'auto' to look for them and else download", metavar="FILE")
+    network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16; 'wavelet' is the quick one", choices=NETWORKS)
+    weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact, or compact where nothing exact is here and 'network' is not vgg19; 'random[:SEED]'", metavar="FILE")
     pooling: str = _option("average", "network", "VGG's pooling", choices=POOLINGS)
 
     content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")

@@ -33,12 +33,14 @@ class FeatureNetwork(ABC):
     backend : where it computes.
     layers : the names of all layers that can be tapped, from the pixels up.
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
+    is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
     """
 
     name: str
     backend: Backend
     layers: tuple[str, ...]
     checksum: str | None = None
+    is_compact: bool = False
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:

@@ -16,14 +16,14 @@ from nst_np.config import NO_IMAGE, Config, format_config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.images import Picture
 from nst_np.inputs import load_style
-from nst_np.load import Say, check_layers
+from nst_np.load import Say, check_layers, log
 from nst_np.transfer import Callback, Step, StylizeResult
 from nst_np.version import VERSION
 
 MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000
 
 
-def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = lambda line: None,
+def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
           progress: bool = False, reads: Mapping[str, str | None] | None = None) -> StylizeResult:
     """Read the images that `config` names, make the picture, and write all that `config` wants written.
 

@@ -20,7 +20,7 @@ from nst_np.config import NETWORKS, Config, check_shares, replace
 from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
 from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_shape
-from nst_np.load import Say, load_network
+from nst_np.load import Say, load_network, log, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
@@ -111,7 +111,7 @@ class StylizeResult:
 
 def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
             network: FeatureNetwork | str = Config.network, callback: Callback | None = None,
-            say: Say = lambda line: None, progress: bool = False, **settings: Any) -> StylizeResult:
+            say: Say = log, progress: bool = False, **settings: Any) -> StylizeResult:
     """Paint one image in the style of another.
 
     Parameters
@@ -142,7 +142,7 @@ def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
 
 
 def estimate(content: Image | None, style: Image | Sequence[Image] | None, *,
-             network: FeatureNetwork | str = Config.network, say: Say = lambda line: None, progress: bool = False,
+             network: FeatureNetwork | str = Config.network, say: Say = log, progress: bool = False,
              **settings: Any) -> Estimate:
     """What `stylize` would take with the same arguments, in time and memory, on this machine as it is now.
 
@@ -185,7 +185,7 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
 
 
 def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
-        callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
+        callback: Callback | None = None, say: Say = log, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
     painting, initial = _prepared(config, content, styles, network, callback, say, progress)
     with _one_blas_thread():
@@ -197,7 +197,7 @@ def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, net
 
 
 def rehearse(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
-             say: Say = lambda line: None, progress: bool = False) -> Estimate:
+             say: Say = log, progress: bool = False) -> Estimate:
     """`estimate` on pixels that have their final sizes, with settings that have been checked."""
     painting, _ = _prepared(config, content, styles, network, None, say, progress)
     with _one_blas_thread():
@@ -378,8 +378,8 @@ class _Run:
                              self.done, self.nfev, seconds)
 
     def _settings(self, status: str) -> Config:
-        name = self.network.name
-        config = replace(self.config, network=name) if name in NETWORKS else self.config  # else it is the caller's own
+        known = self.network.name in NETWORKS  # else it is the caller's own
+        config = settled(self.config, self.network) if known else self.config
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
         if status in ("stopped", "interrupted", "failed") and self.iterations == config.iterations:

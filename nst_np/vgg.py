@@ -59,7 +59,8 @@ class VGG(FeatureNetwork):
         if pooling not in POOLS:
             raise InputError(f"pooling must be one of {', '.join(POOLS)}, not {pooling!r}")
         self.name, self.backend, self.pooling = weights.architecture, backend, pooling
-        self.checksum, self._description = weights.checksum, weights.describe()
+        self.checksum, self.is_compact = weights.checksum, weights.is_compact
+        self._description = weights.describe()
         self.layers = vgg_layers(weights.architecture)
         if taps is not None:
             self.check_taps(taps := list(taps))

@@ -55,7 +55,7 @@ def folder(tmp_path, monkeypatch, photo, painting):
 
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
-    """No weights anywhere, and no way to download them."""
+    """No weights but those that come with nst_np, and no way to download others."""
     from nst_np.weights import finding
 
     empty = tmp_path / "no weights"

@@ -325,14 +325,20 @@ def test_pictures_without_settings(refused):
     assert refused("--show-settings", "text.png").startswith("image 'text.png': not an image")
 
 
-def test_auto_is_the_wavelets_offline_and_the_picture_says_so(command, offline):
-    code, _, err = command(*RUN, "--network", "auto")
+def test_auto_is_the_vgg16_in_the_box_and_the_picture_says_so(command, offline):
+    code, _, err = command(*RUN, "--network", "auto", "--iterations", "1")
     lines = err.splitlines()
     assert code == 0
-    assert lines[0].startswith("VGG19's weights are neither here nor to be had: ")
-    assert lines[1].startswith("using the built-in wavelets; ")
-    assert lines[2].startswith("network wavelet")
-    assert "network = wavelet" in read_settings("out.png").splitlines()
+    assert lines[0].startswith("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 ")
+    assert lines[1].startswith("network vgg16 from ")
+    settings = read_settings("out.png").splitlines()
+    assert "network = vgg16" in settings
+    assert "weights = compact" in settings
+
+
+def test_auto_with_exact_weights_says_what_to_name(refused, offline):
+    assert refused(*RUN, "--network", "auto", "--weights", "exact") == (
+        "there are no exact weights on this machine: name the network to download, --network vgg19 or vgg16")
 
 
 @pytest.mark.parametrize("arguments", [["--network", "vgg19"], ["--network", "auto", "--weights", "no.h5"],
@@ -788,7 +794,7 @@ def test_the_scripts_work_from_any_folder(folder):
 def test_fetching_what_cannot_be_had(offline, capsys):
     assert fetch_weights_main(["vgg19"]) == 2
     err = capsys.readouterr().err
-    assert re.fullmatch(r"fetch_weights.py: vgg19_weights\S+ could not be downloaded: [^\n]+\n", err)
+    assert re.fullmatch(r"nst-np-fetch: vgg19_weights\S+ could not be downloaded: [^\n]+\n", err)
     assert fetch_weights_main(["vgg11"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -799,6 +805,8 @@ def test_converting(folder, capsys):
     save_weights("a.h5", random_weights("vgg16", 1))
     assert convert_weights_main(["a.h5", "b.h5"]) == 0
     assert capsys.readouterr().out.startswith("b.h5: vgg16 from ")
+    assert convert_weights_main(["a.h5", "d.h5", "--bits", "7"]) == 2
+    assert capsys.readouterr().err == "nst-np-convert: bits is 7, expected 8, or none for exact weights\n"
     shutil.copy("photo.png", "c.h5")
     assert convert_weights_main(["c.h5", "d.h5"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,16 +1,20 @@
-"""Which network a run uses, and what is said when it is not the one that was hoped for."""
+"""Which network a run uses, what is said of it, and what is never downloaded."""
 
 from __future__ import annotations
 
+import logging
+import shutil
+import socket
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
-from nst_np.load import load_network
-from nst_np.weights import load_weights, random_weights, save_weights
+from nst_np.load import check_layers, load_network, settled
+from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +24,118 @@ def vgg16_file(tmp_path_factory):
     return path
 
 
-def test_auto_without_weights_is_the_wavelets_said_in_two_lines(offline):
+@pytest.fixture(scope="module")
+def vgg19_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "mine.h5"
+    save_weights(path, random_weights("vgg19", 3))
+    return path
+
+
+@pytest.fixture
+def no_network(offline, monkeypatch):
+    """No exact weights anywhere but in the folder that this is, and a list of what tried to reach another machine."""
+    reached = []
+    monkeypatch.setattr(loading, "fetch_weights", lambda *given, **options: reached.append("fetch_weights"))
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, lambda *given: reached.append("socket"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **options: reached.append("getaddrinfo"))
+    yield offline
+    assert reached == []
+
+
+def as_exact(weights, folder, architecture):
+    """Put weights where they are found as the exact ones of a network."""
+    shutil.copyfile(weights, folder / f"{architecture}.h5")
+
+
+def test_auto_is_the_compact_vgg16_said_in_a_line(no_network):
     lines = []
     network = load_network(say=lines.append)
-    assert network.name == "wavelet"
-    assert len(lines) == 2
-    assert lines[0].startswith("VGG19's weights are neither here nor to be had: no weights of vgg19 in ")
-    assert str(offline) in lines[0]
-    assert "could not be downloaded" in lines[0]
-    assert "scripts/fetch_weights.py" in lines[1]
-    assert not any("\n" in line for line in lines)
+    assert (network.name, network.is_compact) == ("vgg16", True)
+    assert "vgg16-compact.npz (format compact; " in network.describe()
+    (line,) = lines
+    assert line == ("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 (downloads "
+                    "77 MB once), or vgg16 with --weights exact (57 MB)")
 
 
-@pytest.mark.parametrize("name", ["vgg19", "vgg16"])
-def test_a_named_network_without_weights_is_an_error(name, offline):
+def test_where_nobody_listens_it_is_logged(no_network, caplog):
+    with caplog.at_level(logging.INFO, "nst_np"):
+        load_network()
+    assert [record.getMessage()[:18] for record in caplog.records] == ["VGG16 from the box"]
+    assert caplog.records[0].name == "nst_np"
+
+
+def test_asked_for_it_says_nothing(no_network):
     lines = []
-    with pytest.raises(DownloadError, match=f"^no weights of {name} in "):
-        load_network(name, say=lines.append)
+    assert load_network("vgg16", "compact", say=lines.append).is_compact
+    assert load_network("auto", "compact", say=lines.append).is_compact
     assert lines == []
+
+
+def test_exact_weights_on_this_machine_come_first(vgg16_file, vgg19_file, no_network):
+    lines = []
+    as_exact(vgg16_file, no_network, "vgg16")
+    for arguments in (["auto"], ["auto", "exact"], ["vgg16"], ["vgg16", "exact"]):
+        network = load_network(*arguments, say=lines.append)
+        assert (network.name, network.is_compact) == ("vgg16", False)
+    as_exact(vgg19_file, no_network, "vgg19")
+    assert load_network("auto", say=lines.append).name == "vgg19"
+    assert load_network("auto", "exact", say=lines.append).name == "vgg19"
+    assert load_network("vgg16", say=lines.append).name == "vgg16"
+    assert load_network("auto", "compact", say=lines.append).is_compact
+    assert lines == []
+
+
+def test_exact_weights_that_are_damaged_are_an_error(no_network):
+    (no_network / "vgg16.h5").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match=r"vgg16\.h5 is of no known format"):
+        load_network("auto")
+
+
+def test_vgg16_without_exact_weights_is_compact(no_network):
+    assert load_network("vgg16").is_compact
+
+
+def test_auto_and_exact_never_download(no_network):
+    with pytest.raises(InputError, match="^there are no exact weights on this machine: name the network to download, "
+                                         "--network vgg19 or vgg16$"):
+        load_network("auto", "exact")
+
+
+def test_vgg19_is_not_compact(no_network):
+    with pytest.raises(WeightsError, match="^weights are 'compact', which only vgg16 has, not vgg19$"):
+        load_network("vgg19", "compact")
+
+
+def test_a_box_without_its_file_says_so(no_network, monkeypatch):
+    monkeypatch.setattr(finding, "COMPACT_FILES", (no_network / "a.npz", no_network / "b.npz"))
+    with pytest.raises(WeightsError, match="^the compact VGG16 that comes with nst_np is missing: there is no .*a.npz "
+                                           "and no .*b.npz; install nst_np again, or name another network$"):
+        load_network()
+
+
+@pytest.mark.parametrize(("name", "weights"), [("vgg19", "auto"), ("vgg19", "exact"), ("vgg16", "exact")])
+def test_what_cannot_be_downloaded_is_an_error(name, weights, offline):
+    lines = []
+    with pytest.raises(DownloadError, match=f"^no weights of {name} in .*could not be downloaded"):
+        load_network(name, weights, say=lines.append)
+    assert lines == []
+
+
+def test_settings_keep_what_auto_was(no_network, vgg16_file):
+    compact, wavelet = load_network(), load_network("wavelet")
+    assert settled(Config(), compact) == Config(network="vgg16", weights="compact")
+    assert settled(Config(weights="w.npz"), compact) == Config(network="vgg16", weights="w.npz")
+    assert settled(Config(network="wavelet"), wavelet) == Config(network="wavelet")
+    as_exact(vgg16_file, no_network, "vgg16")
+    assert settled(Config(), load_network()) == Config(network="vgg16")
+
+
+def test_layers_of_auto_are_those_of_a_vgg():
+    check_layers(Config(style_layers={"relu5_4": 1.0}))
+    with pytest.raises(InputError, match="^auto has no layer 'scale1'; valid: conv1_1, "):
+        check_layers(Config(style_layers={"scale1": 1.0}))
+    check_layers(Config(network="wavelet", style_layers={"scale1": 1.0}))
 
 
 @pytest.mark.parametrize("name", ["auto", "vgg19"])
@@ -67,9 +165,12 @@ def test_a_file_says_which_vgg_it_is(vgg16_file, offline):
 
 def test_words_are_not_files(vgg16_file, tmp_path, monkeypatch, offline):
     monkeypatch.chdir(tmp_path)
-    for word in ("auto", "random"):
+    for word in ("auto", "compact", "exact", "random"):
         Path(word).write_bytes(vgg16_file.read_bytes())
-    assert load_network("auto").name == "wavelet"
+    assert load_network("auto").is_compact
+    assert load_network("auto", "compact").is_compact
+    with pytest.raises(InputError, match="there are no exact weights"):
+        load_network("auto", "exact")
     assert load_network("auto", "random").describe().startswith("vgg19 from random:0 ")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 import subprocess
 import sys
@@ -409,9 +410,17 @@ def test_the_second_size_begins_with_the_detail_of_the_initial_image(small_sizes
 
 
 def test_settings_name_the_network_that_auto_was(photo, painting, offline):
-    result = stylize(photo, painting, **{**QUICK, "network": "auto"})
-    assert result.settings.network == "wavelet"
-    assert dataclasses.replace(result.settings, network="auto") == Config(**{**QUICK, "network": "auto"})
+    result = stylize(photo, painting, **{**QUICK, "network": "auto", "iterations": 1})
+    assert (result.settings.network, result.settings.weights) == ("vgg16", "compact")
+    assert dataclasses.replace(result.settings, network="auto", weights="auto") == Config(
+        **{**QUICK, "network": "auto", "iterations": 1})
+
+
+def test_a_run_says_its_lines_to_the_log(photo, painting, caplog):
+    with caplog.at_level(logging.INFO, "nst_np"):
+        stylize(photo, painting, **QUICK)
+    assert [record.getMessage() for record in caplog.records] == [
+        "network wavelet: built in, computed, no weights; on cpu"]
 
 
 def test_settings_keep_the_threads_of_the_environment(photo, painting, monkeypatch):

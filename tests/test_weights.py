@@ -1009,20 +1009,18 @@ def test_user_folders_without_environment(monkeypatch):
     assert finding.keras_folder() == Path.home() / ".keras" / "models"
 
 
-def test_auto_loads_what_it_finds_and_checks_it(places, keras16):
+def test_exact_weights_are_found_and_checked(places, keras16):
     shutil.copyfile(keras16, places[2] / KERAS_FILES["vgg16"].name)
-    assert_holds(load_weights("vgg16", download=False), "vgg16")
+    for word in ("auto", "exact"):
+        assert_holds(load_weights("vgg16", word), "vgg16")
     (places[0] / "vgg16.h5").write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match=r"vgg16\.h5 is of no known format"):
-        load_weights("vgg16", download=False)
+    for word in ("auto", "exact"):
+        with pytest.raises(WeightsError, match=r"vgg16\.h5 is of no known format"):
+            load_weights("vgg16", word)
 
 
-def test_auto_downloads_only_if_allowed_and_says_where_it_looked(places, keras16, monkeypatch):
+def test_exact_weights_are_downloaded_and_the_error_says_where_they_were_looked_for(places, keras16, monkeypatch):
     looked = ", ".join(map(str, places))
-    with pytest.raises(WeightsError) as caught:
-        load_weights("vgg19", download=False)
-    assert str(caught.value) == f"no weights of vgg19 in {looked}"
-
     calls = []
 
     def fetch(architecture, *, progress):
@@ -1032,15 +1030,23 @@ def test_auto_downloads_only_if_allowed_and_says_where_it_looked(places, keras16
         return keras16
 
     monkeypatch.setattr(loading, "fetch_weights", fetch)
-    assert_holds(load_weights("vgg16", progress=True), "vgg16")
+    assert_holds(load_weights("vgg16", "exact", progress=True), "vgg16")
     with pytest.raises(DownloadError) as caught:
         load_weights("vgg19")
     assert str(caught.value) == f"no weights of vgg19 in {looked}; the mirror is down"
     assert calls == [("vgg16", True), ("vgg19", False)]
 
 
+def test_a_file_of_the_environment_says_to_auto_which_vgg_it_is(places, keras16, monkeypatch):
+    monkeypatch.setenv("NST_NP_WEIGHTS", str(keras16))
+    assert_holds(load_weights("auto"), "vgg16")
+    with pytest.raises(WeightsError, match="holds vgg16, expected vgg19"):
+        load_weights("vgg19")
+
+
 def test_load_by_path_checks_the_architecture(keras16):
     assert_holds(load_weights("vgg16", keras16), "vgg16")
+    assert_holds(load_weights("auto", keras16), "vgg16")
     with pytest.raises(WeightsError, match="holds vgg16, expected vgg19"):
         load_weights("vgg19", str(keras16))
 
@@ -1050,7 +1056,8 @@ def test_load_random(monkeypatch, random19):
     monkeypatch.setattr(loading, "random_weights", lambda *arguments: seeds.append(arguments) or random19)
     assert load_weights("vgg19", "random") is random19
     assert load_weights("vgg16", "random:12") is random19
-    assert seeds == [("vgg19", 0), ("vgg16", 12)]
+    assert load_weights("auto", "random:3") is random19
+    assert seeds == [("vgg19", 0), ("vgg16", 12), ("vgg19", 3)]
 
 
 @pytest.mark.parametrize("weights", ["random:", "random:x", "random:-1", "random:1.5", "random:4294967296", "random:²"])

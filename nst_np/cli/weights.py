@@ -1,4 +1,4 @@
-"""`scripts/fetch_weights.py` and `scripts/convert_weights.py`."""
+"""`nst-np-fetch` and `nst-np-convert`, which are `scripts/fetch_weights.py` and `scripts/convert_weights.py`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from nst_np.cli.parsing import Parser
 
 
 def fetch_weights_main(arguments: Sequence[str] | None = None) -> int:
-    """`scripts/fetch_weights.py [vgg19|vgg16]`: download VGG weights."""
-    parser = Parser(prog="fetch_weights.py", allow_abbrev=False,
-                     description="Download VGG weights (57–77 MB), with checksum, to where nst_np looks for them.")
+    """`nst-np-fetch [vgg19|vgg16]`: download VGG weights."""
+    parser = Parser(prog="nst-np-fetch", allow_abbrev=False,
+                     description="Download exact VGG weights (57–77 MB), verified, to where nst_np looks for them, "
+                                 "and print the path.")
     parser.add_argument("architecture", nargs="?", default="vgg19", help="vgg19 or vgg16 (default: vgg19)")
 
     def fetch(options: argparse.Namespace) -> int:
@@ -25,19 +26,22 @@ def fetch_weights_main(arguments: Sequence[str] | None = None) -> int:
 
 
 def convert_weights_main(arguments: Sequence[str] | None = None) -> int:
-    """`scripts/convert_weights.py SOURCE DESTINATION`: any readable weights file to the project's own format."""
-    parser = Parser(prog="convert_weights.py", allow_abbrev=False,
+    """`nst-np-convert SOURCE DESTINATION`: any readable weights file to one of the project's own formats."""
+    parser = Parser(prog="nst-np-convert", allow_abbrev=False,
                      description="Write any VGG weights that nst_np can read (Keras .h5, MatConvNet .mat, "
-                                 "PyTorch .pth, .safetensors) in its own format.")
+                                 "PyTorch .pth, .safetensors) in a format of its own.")
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("destination", metavar="DESTINATION", help="the .h5 file to write")
+    parser.add_argument("destination", metavar="DESTINATION", help="the .h5 file to write; with --bits the .npz file")
+    parser.add_argument("--bits", type=int, metavar="8",
+                        help="write the compact format, with kernels rounded to 8 bits: a quarter of the size or less")
     parser.add_argument("--convention", default="auto", metavar="NAME",
                         help="pre-processing of a PyTorch file: torchvision, caffe or auto (default: auto)")
 
     def convert(options: argparse.Namespace) -> int:
         from nst_np.weights import convert_weights
 
-        weights = convert_weights(options.source, options.destination, convention=options.convention)
+        weights = convert_weights(options.source, options.destination, convention=options.convention,
+                                  bits=options.bits)
         write_out(f"{options.destination}: {weights.describe()}\n")
         return DONE
 

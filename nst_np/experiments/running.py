@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nst_np import config
 from nst_np.backend import cpu_threads
 from nst_np.callbacks import Stream
 from nst_np.config import Config
@@ -19,7 +18,8 @@ from nst_np.experiments.folder import SETTINGS, Folder, Result, reason
 from nst_np.experiments.grid import Grid, Run
 from nst_np.experiments.identity import image_sums
 from nst_np.forecast.estimate import duration
-from nst_np.load import Say, check_layers, load_network
+from nst_np.load import Say, check_layers, load_network, log, settled
+from nst_np.network import FeatureNetwork
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     return Summary(len(grid.runs), _count_done(folder), failed, False)
 
 
-def settle(grid: Grid, say: Say = lambda line: None, progress: bool = False) -> Grid:
+def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     """The grid with the network that ``"auto"`` turns out to be, so that all runs have the same, now and later.
 
     Raises
@@ -95,19 +95,19 @@ def settle(grid: Grid, say: Say = lambda line: None, progress: bool = False) -> 
     """
     for run in grid.runs:
         check_layers(run.config)
-    names: dict[tuple[str, ...], str] = {}
-    settled = []
+    networks: dict[tuple[str, ...], FeatureNetwork] = {}
+    runs = []
     for run in grid.runs:
         wanted = run.config
         key = (wanted.network, wanted.weights, wanted.device, wanted.dtype)
-        if key not in names:
+        if key not in networks:
             network = load_network(wanted.network, wanted.weights, device=wanted.device, dtype=wanted.dtype, taps=(),
-                                   say=say, progress=progress)  # only its name is wanted
+                                   say=say, progress=progress)  # only what it is is wanted
             say(f"network {network.describe()}; on {network.backend.device}")
-            names[key] = network.name
-        settled.append(replace(run, config=config.replace(wanted, network=names[key])))
-        check_layers(settled[-1].config)
-    return replace(grid, runs=tuple(settled))
+            networks[key] = network
+        runs.append(replace(run, config=settled(wanted, networks[key])))
+        check_layers(runs[-1].config)
+    return replace(grid, runs=tuple(runs))
 
 
 def _say(stream: Stream | None) -> Say:

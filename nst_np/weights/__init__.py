@@ -1,6 +1,7 @@
 """Find, download, read, verify, convert and make up the weights of VGG16 and VGG19."""
 
 from nst_np.weights.architecture import ARCHITECTURES, conv_names, kernel_shapes
+from nst_np.weights.compact import save_compact
 from nst_np.weights.converting import convert_weights
 from nst_np.weights.download import fetch_weights
 from nst_np.weights.finding import Search, find_weights
@@ -22,5 +23,6 @@ __all__ = [
     "load_weights",
     "random_weights",
     "read_weights",
+    "save_compact",
     "save_weights",
 ]

@@ -1,7 +1,8 @@
 """Where weights are looked for, and where a download puts them.
 
-In order: what `NST_NP_WEIGHTS` names (a file or a folder), ``weights/`` of the checkout, the user's cache folder
-(`NST_NP_CACHE` names another), and Keras's own cache (`KERAS_HOME` names another).
+Exact weights, in order: what `NST_NP_WEIGHTS` names (a file or a folder), ``weights/`` of the checkout, the user's
+cache folder (`NST_NP_CACHE` names another), and Keras's own cache (`KERAS_HOME` names another). The compact VGG16
+comes with nst_np itself.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from nst_np.weights.architecture import kernel_shapes
 from nst_np.weights.published import KERAS_FILES, MATCONVNET_NAMES
 
 AUTO = "auto"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+COMPACT_NAME = "vgg16-compact.npz"
+# In an installation, and in a checkout.
+COMPACT_FILES = (_PACKAGE / "compact" / COMPACT_NAME, _PACKAGE.parent / "weights" / COMPACT_NAME)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,21 @@ def file_names(architecture: str) -> tuple[str, ...]:
     """The names that a folder is searched for: Keras's, MatConvNet's and the project's own, in this order."""
     kernel_shapes(architecture)  # an unknown architecture is refused here, in its own words
     return (KERAS_FILES[architecture].name, MATCONVNET_NAMES[architecture], f"{architecture}.h5")
+
+
+def compact_file() -> Path:
+    """The compact VGG16 that comes with nst_np.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing.
+    """
+    for file in COMPACT_FILES:
+        if file.is_file():
+            return file
+    raise WeightsError(f"the compact VGG16 that comes with nst_np is missing: there is no "
+                       f"{' and no '.join(map(str, COMPACT_FILES))}; install nst_np again, or name another network")
 
 
 def download_folder() -> Path:

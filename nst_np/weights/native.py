@@ -90,8 +90,8 @@ def read_native(path: Path) -> VGGWeights:
             kernels=kernels,
             biases=biases,
             color_order=str(file.attrs["color_order"]),
-            mean=_triple(file.attrs["mean"]),
-            scale=_triple(file.attrs["scale"]),
+            mean=triple(file.attrs["mean"]),
+            scale=triple(file.attrs["scale"]),
             source=str(path),
             format="nst_np",
             licence=str(file.attrs["licence"]),
@@ -112,6 +112,7 @@ def _child(file: Any, layer: str, part: str, path: Path) -> Any:
     return dataset
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
+def triple(values: Any) -> tuple[float, float, float]:
+    """Three numbers as Python's own, or the error that Python raises for anything else."""
     first, second, third = (float(value) for value in values)
     return first, second, third

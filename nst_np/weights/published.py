@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-VGG_LICENCE = "CC BY 4.0, K. Simonyan and A. Zisserman, https://www.robots.ox.ac.uk/~vgg/research/very_deep/"
+VGG_LICENCE = (
+    "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), Karen Simonyan and Andrew Zisserman, Visual Geometry "
+    "Group, University of Oxford, https://www.robots.ox.ac.uk/~vgg/research/very_deep/"
+)
 TORCHVISION_LICENCE = "BSD 3-Clause, torchvision, https://github.com/pytorch/vision"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nst_np.errors import WeightsError
+from nst_np.weights.compact import is_compact, read_compact
 from nst_np.weights.keras import read_keras
 from nst_np.weights.matconvnet import read_matconvnet
 from nst_np.weights.native import is_native, read_native
@@ -23,7 +24,7 @@ from nst_np.weights.vgg_weights import VGGWeights
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
 PICKLE_SIGNATURE = b"\x80"
-FORMATS = "Keras or nst_np .h5, MatConvNet .mat, PyTorch .pth, .safetensors"
+FORMATS = "Keras or nst_np .h5, compact .npz, MatConvNet .mat, PyTorch .pth, .safetensors"
 
 
 def read_weights(path: str | Path, architecture: str | None = None, convention: str = "auto") -> VGGWeights:
@@ -94,6 +95,8 @@ def _reader(path: Path, head: bytes, convention: str) -> Callable[[Path], VGGWei
         return read_native if is_native(path) else read_keras
     if head.startswith(b"MATLAB 5.0"):
         return read_matconvnet
+    if head.startswith(ZIP_SIGNATURE) and is_compact(path):
+        return read_compact
     raise WeightsError(f"{path} is {_what_else(head)}, expected a weights file ({FORMATS}){_size_hint(path)}")
 
 

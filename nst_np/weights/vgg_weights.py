@@ -34,9 +34,10 @@ class VGGWeights:
     mean : in `color_order`, in units of 0–255.
     scale : in `color_order`; one, except for torchvision, where it is ``1 / (255 * std)``.
     source : the file's path, or ``"random:SEED"``.
-    format : ``"keras"``, ``"matconvnet"``, ``"nst_np"``, ``"torch"``, ``"safetensors"`` or ``"random"``.
+    format : ``"keras"``, ``"matconvnet"``, ``"nst_np"``, ``"compact"``, ``"torch"``, ``"safetensors"`` or ``"random"``.
     licence : under what terms, and by whom.
-    checksum : ``"md5:..."`` or ``"sha256:..."``, of the file, or of the arrays for ``nst_np`` and ``random``.
+    checksum : ``"md5:..."`` or ``"sha256:..."``, of the file, or of the arrays for ``nst_np``, ``compact`` and
+        ``random``.
 
     Raises
     ------
@@ -78,6 +79,11 @@ class VGGWeights:
         if not np.isfinite(array).all():
             raise WeightsError(f"{self.source}: {part} of {layer} holds NaN or infinity, expected finite numbers")
         return array
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the kernels are rounded to a few bits (`nst_np.weights.compact`)."""
+        return self.format == "compact"
 
     def content_checksum(self) -> str:
         """``"sha256:..."`` of all that decides what the network computes: input and arrays, in order."""
