@@ -17,7 +17,6 @@ from nst_np import images
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 SMALLEST = 64  # shorter side, in pixels, of the smallest canvas that work begins on
-LEAST_WRAP = 32  # pixels of a tile's neighbours that are seen: VGG up to relu4_1 looks no further, relu5_1 does (80)
 
 
 def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
@@ -41,11 +40,6 @@ def factors(shape: tuple[int, ...], sizes: int) -> list[float]:
 def margin_of(shape: tuple[int, ...], wanted: int) -> int:
     """The margin of a picture, in pixels: what is wanted, up to a quarter of the shorter side; none below SMALLEST."""
     return min(wanted, min(shape[:2]) // 4) if min(shape[:2]) >= SMALLEST else 0
-
-
-def wrap_of(shape: tuple[int, ...], margin: int) -> int:
-    """How much of a tile's neighbours is seen on every side, in pixels: the margin, or LEAST_WRAP if that is more."""
-    return min(max(margin, LEAST_WRAP), *shape[:2])
 
 
 def extend(image: Pixels, margin: int) -> Pixels:

@@ -44,14 +44,9 @@ class Plan:
         """The picture with its margin."""
         return self.picture[0] + 2 * self.margin, self.picture[1] + 2 * self.margin
 
-    def wrap(self, factor: float = 1) -> int:
-        """What of its neighbours is seen around a tile at one of the sizes, in pixels; 0 for any other picture."""
-        return canvas.wrap_of(scaled_shape(self.picture, factor), self.config.margin) if self.config.tileable else 0
-
     def seen(self, factor: float = 1) -> Shape:
         """What the network looks at, at one of the sizes."""
-        height, width = scaled_shape(self.canvas, factor)
-        return height + 2 * self.wrap(factor), width + 2 * self.wrap(factor)
+        return scaled_shape(self.canvas, factor)
 
     @property
     def factors(self) -> list[float]:
