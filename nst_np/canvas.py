@@ -42,6 +42,24 @@ def margin_of(shape: tuple[int, ...], wanted: int) -> int:
     return min(wanted, min(shape[:2]) // 4) if min(shape[:2]) >= SMALLEST else 0
 
 
+def closed(image: Pixels) -> Pixels:
+    """An image, its light shifted so that opposite edges meet: else a tile of it would show where they do not.
+
+    The periodic component of Moisan 2011 (*Periodic plus smooth image decomposition*): the image without the smooth
+    one whose Laplacian is the jumps from each edge to the opposite one.
+    """
+    jumps = np.zeros(image.shape)
+    jumps[0] += image[-1] - image[0]
+    jumps[-1] += image[0] - image[-1]
+    jumps[:, 0] += image[:, -1] - image[:, 0]
+    jumps[:, -1] += image[:, 0] - image[:, -1]
+    down, across = (2 * np.cos(2 * np.pi * np.fft.fftfreq(side)) - 2 for side in image.shape[:2])
+    laplacian = (down[:, None] + across)[..., None]
+    laplacian[0, 0] = 1  # a constant is the image's
+    smooth = np.fft.ifft2(np.fft.fft2(jumps, axes=(0, 1)) / laplacian, axes=(0, 1)).real
+    return image - smooth.astype(np.float32)
+
+
 def extend(image: Pixels, margin: int) -> Pixels:
     """The image with a mirrored margin around it."""
     return np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect") if margin else image

@@ -187,6 +187,8 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
 def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = lambda line: None, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
+    if config.tileable and content is not None:
+        content = canvas.closed(content)
     painting, initial = _prepared(config, content, styles, network, callback, say, progress)
     with _one_blas_thread():
         if not painting.plan.is_small:
