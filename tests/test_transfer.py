@@ -150,6 +150,27 @@ def test_a_seed_gives_the_same_bits_in_two_processes(init, photo, painting, tmp_
     assert (one["image"] != stylize(photo, painting, network="wavelet", init=init, iterations=4, seed=6).image).any()
 
 
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_content", [True, False])
+@pytest.mark.parametrize(("network", "weights", "size", "iterations"), [
+    ("wavelet", "auto", (112, 128), 25), ("vgg16", "random:0", (64, 80), 8)])
+def test_a_tile_has_no_lines(network, weights, size, iterations, has_content):
+    """Not at its edges and not within: no row or column differs from the one before three times as much as most do."""
+    rng = np.random.default_rng(0)
+    spots = resize_image(rng.uniform(0, 255, (20, 24, 3)).astype(np.float32), *size)
+    light = np.linspace(0, 120, size[0])[:, None, None] + np.linspace(0, 60, size[1])[:, None]
+    content = (0.3 * spots + light).astype(np.float32) if has_content else None
+    style = resize_image(rng.uniform(0, 255, (40, 50, 3)).astype(np.float32), 96, 128)
+    result = stylize(content, style, network=network, weights=weights, tileable=True, coarse_to_fine=1,
+                     iterations=iterations, **({} if has_content else {"size": max(size)}))
+    for axis in (0, 1):
+        x = result.image.astype(np.float32)
+        jumps = np.abs(x - np.roll(x, 1, axis)).mean(axis=(1 - axis, 2))
+        assert jumps.max() < 3 * np.median(jumps)
+
+
 # --- initial images ---------------------------------------------------------------------------------------------------
 
 
