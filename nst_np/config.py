@@ -95,7 +95,7 @@ class Config:
     noise_strength: float = _option(5.0, "start", "standard deviation of the noise, in pixel values of 0–255; more leaves grain", metavar="X", minimum=0, maximum=255)
     coarse_to_fine: int = _option(3, "start", "number of sizes to work at, each twice the one before; none is below 64 pixels", metavar="N", minimum=1, maximum=8)
     margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
-    tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side")
+    tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side; the light of a photograph is shifted for that")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 
     save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none); as often into the report", metavar="N", minimum=0)
