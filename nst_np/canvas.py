@@ -19,7 +19,6 @@ from nst_np import images
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 SMALLEST = 48  # shorter side, in pixels, of the smallest picture that work begins with
-LEAST_WRAP = 32  # pixels of a tile's neighbours that are seen: VGG up to relu4_1 looks no further, relu5_1 does (80)
 
 
 def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:
@@ -55,9 +54,22 @@ def margin_of(shape: tuple[int, ...], wanted: int) -> int:
     return min(wanted, min(shape[:2]) // 8)
 
 
-def wrap_of(shape: tuple[int, ...], margin: int) -> int:
-    """How much of a tile's neighbours is seen on every side, in pixels: the margin, or LEAST_WRAP if that is more."""
-    return min(max(margin, LEAST_WRAP), *shape[:2])
+def closed(image: Pixels) -> Pixels:
+    """An image, its light shifted so that opposite edges meet: else a tile of it would show where they do not.
+
+    The periodic component of Moisan 2011 (*Periodic plus smooth image decomposition*): the image without the smooth
+    one whose Laplacian is the jumps from each edge to the opposite one.
+    """
+    jumps = np.zeros(image.shape)
+    jumps[0] += image[-1] - image[0]
+    jumps[-1] += image[0] - image[-1]
+    jumps[:, 0] += image[:, -1] - image[:, 0]
+    jumps[:, -1] += image[:, 0] - image[:, -1]
+    down, across = (2 * np.cos(2 * np.pi * np.fft.fftfreq(side)) - 2 for side in image.shape[:2])
+    laplacian = (down[:, None] + across)[..., None]
+    laplacian[0, 0] = 1  # a constant is the image's
+    smooth = np.fft.ifft2(np.fft.fft2(jumps, axes=(0, 1)) / laplacian, axes=(0, 1)).real
+    return image - smooth.astype(np.float32)
 
 
 def extend(image: Pixels, margin: int) -> Pixels:

@@ -36,7 +36,11 @@ DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
-WORDS = {"content": (NO_IMAGE,), "init": ("content", "noise", "style", "mix"), "weights": ("auto", "exact", "compact", "random")}
+WORDS = {
+    "content": (NO_IMAGE,),
+    "init": ("content", "grey", "noise", "style", "mix"),
+    "weights": ("auto", "exact", "compact", "random"),
+}
 
 
 def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
@@ -90,11 +94,12 @@ class Config:
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
-    init: str = _option("mix", "start", "initial image: 'content', 'noise', 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
+    init: str = _option("mix", "start", "initial image: 'content', 'grey', 'noise' (grey, with noise), 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
     noise_ratio: float = _option(0.1, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
-    coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about twice the one before (default: all from 32 pixels up)", metavar="N", minimum=1, maximum=16)
+    noise_strength: float = _option(5.0, "start", "standard deviation of the noise, in pixel values of 0–255; more leaves grain", metavar="X", minimum=0, maximum=255)
+    coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about twice the one before (default: all from 48 pixels up)", metavar="N", minimum=1, maximum=16)
     margin: int = _option(16, "start", "pixels painted beyond every edge, at every size, and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
-    tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side")
+    tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side; the light of a photograph is shifted for that")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 
     save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none); as often into the report", metavar="N", minimum=0)

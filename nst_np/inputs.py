@@ -15,6 +15,8 @@ from nst_np.errors import InputError
 
 Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
 
+GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
+
 
 def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
     """An image file or array as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
@@ -55,13 +57,17 @@ def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixel
 def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixels], shape: tuple[int, int]) -> Pixels:
     """Where the optimiser starts, (H, W, 3) float32: as `config.init` says, or noise where there is no content.
 
-    Noise is white and uniform over 0–255, and depends on the seed and the shape only.
+    Noise is `GREY` plus Gaussian noise of the standard deviation `noise_strength`, the same in all three colours. It
+    depends on the seed and the shape only. A mixture is ``(1 - noise_ratio) * content + noise_ratio * noise``. See
+    docs/noise.md for why the noise is weak and has no colours.
     """
     init = "noise" if content is None and config.init in ("content", "mix") else config.init
     if init == "content" and content is not None:
         return np.array(content)
+    if init == "grey":
+        return np.full((*shape, 3), GREY, np.float32)
     if init in ("noise", "mix"):
-        noise: Pixels = np.random.default_rng(config.seed).uniform(0, 255, (*shape, 3)).astype(np.float32)
+        noise: Pixels = np.repeat(_noise(config, shape), 3, axis=2)
         if init == "noise" or content is None:
             return noise
         ratio = np.float32(config.noise_ratio)
@@ -76,3 +82,10 @@ def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixel
     except InputError as error:
         words = ", ".join(map(repr, WORDS["init"]))
         raise InputError(f"init must be {words} or an image file; {error}") from error
+
+
+def _noise(config: Config, shape: tuple[int, int]) -> Pixels:
+    """(H, W, 1) float32: noise of no colour around `GREY`."""
+    deviations = np.random.default_rng(config.seed).standard_normal((*shape, 1), dtype=np.float32)
+    noise: Pixels = np.float32(GREY) + np.float32(config.noise_strength) * deviations
+    return noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,7 @@ class FeatureNetwork(ABC):
     layers : the names of all layers that can be tapped, from the pixels up.
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
+    repeats : whether images are taken to repeat (see `repeating`).
     """
 
     name: str
@@ -41,6 +43,7 @@ class FeatureNetwork(ABC):
     layers: tuple[str, ...]
     checksum: str | None = None
     is_compact: bool = False
+    repeats: bool = False
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:
@@ -118,6 +121,16 @@ class FeatureNetwork(ABC):
         for layer in features:
             look(layer, ALL, features[layer])
         return lambda pull_back: backward(when_reached(features, pull_back))
+
+    def repeating(self) -> FeatureNetwork:
+        """The same network for images that repeat, as tiles do: beyond an edge it sees what is at the opposite one.
+
+        Where sides are multiples of the layers' strides, an image moved around its edges by whole strides has the same
+        features, moved, and no edge is seen at all.
+        """
+        twin = copy.copy(self)
+        twin.repeats = True
+        return twin
 
     def features(self, image: Array, taps: Iterable[str]) -> Features:
         """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``."""

@@ -88,9 +88,8 @@ class Objective:
         the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
         published and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first
         is the default: it costs one product a layer, however many the styles, and its loss can come to 0.
-    wrap : pixels by which images are continued around their edges, content and generated ones, before the network sees
-        them; features of what was added are not scored. For pictures that are to be tiles. Exact where sides and `wrap`
-        are multiples of the layers' strides and `wrap` is as far as these see: 32 for VGG's relu4_1, 80 for relu5_1.
+    repeats : take the content image and the generated one to repeat (see `FeatureNetwork.repeating`): for pictures
+        whose edges are to meet.
 
     Raises
     ------
@@ -104,15 +103,13 @@ class Objective:
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
-                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", wrap: int = 0) -> None:
+                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
         if content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
-        if wrap < 0:
-            raise InputError(f"wrap must be at least 0, not {wrap}")
-        self.network, self.wrap = network, wrap
+        self.network = network.repeating() if repeats else network
         self.terms: list[Term] = []
         self.shape: tuple[int, int] | None = None
         styles = [network.as_image(image) for image in styles]
@@ -120,13 +117,11 @@ class Objective:
         if content is not None:
             content = network.as_image(content)
             self.shape = content.shape[0], content.shape[1]
-            content, _ = self._wrapped(content, "content image")
             shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         if content is not None:
             weights = dict(content_layers if content_layers is not None else defaults[0])
-            for layer, P in _features(network, content, weights).items():
-                _, P = self._scored(content.shape, layer, ALL, P)
+            for layer, P in _features(self.network, content, weights).items():
                 self._add("content", layer, content_weight, weights[layer],
                           _content_loss(network, P, normalization, center_content))
         if styles:
@@ -164,32 +159,27 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
-        x, unwrap = self._wrapped(x, "image")
         backend = self.network.backend
         sums = {term: _Sum() for term in self.terms}
 
         def look(layer: str, rows: slice, F: Array) -> None:
-            rows, F = self._scored(x.shape, layer, rows, F)
-            for term in self._at[layer] if F.size else ():
+            for term in self._at[layer]:
                 sums[term].add(rows, term.loss.rows(rows).statistic(backend, F))
 
         backward = self.network.scan(x, self._taps, look)
-        look(PIXELS, ALL, x)
+        pixels, to_image = self._pixels(x)
+        look(PIXELS, ALL, pixels)
         terms, d_statistics = self._weighed(sums)
 
         def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
-            scored_rows, scored = self._scored(x.shape, layer, rows, F)
-            if scored is not F:
-                dF = backend.xp.zeros_like(F) if dF is None else dF
-            d_scored = None if dF is None else self._scored(x.shape, layer, rows, dF)[1]
-            for term in self._at[layer] if scored.size else ():
-                d_scored = term.loss.rows(scored_rows).pull_back(backend, scored, d_statistics[term], d_scored)
-            if scored is F:
-                return d_scored
-            self._scored(x.shape, layer, rows, dF)[1][...] = d_scored
+            for term in self._at[layer]:
+                dF = term.loss.rows(rows).pull_back(backend, F, d_statistics[term], dF)
             return dF
 
-        gradient = unwrap(pull_back(PIXELS, ALL, x, backward(pull_back)))
+        gradient = backward(pull_back)
+        d_pixels = pull_back(PIXELS, ALL, pixels, None)
+        if d_pixels is not None:
+            gradient += to_image(d_pixels)
         return Evaluation(terms["total"], gradient, terms)
 
     def _weighed(self, sums: dict[Term, _Sum]) -> tuple[dict[str, float], dict[Term, losses.Statistic]]:
@@ -208,44 +198,18 @@ class Objective:
             d_statistics[term] = tuple(d * term.weight for d in d_statistic)
         return {"total": total, **groups, **values}, d_statistics
 
-    def _scored(self, shape: tuple[int, ...], layer: str, rows: slice, F: Array) -> tuple[slice, Array]:
-        """Of some rows of a layer's features those that losses see, and where these are among all that losses see.
-
-        `shape` is that of the image that the network sees.
-
-        That is all of them, but not what belongs to a wrapped image's added border. There the network meets an edge,
-        which an optimiser answers with a frame; in a tile that would be a line across its middle. Of the pixels one
-        row and one column more are seen, for their differences.
-        """
-        if self.wrap == 0:
-            return rows, F
-        if layer == PIXELS:
-            return rows, F[self.wrap : shape[0] - self.wrap + 1, self.wrap : shape[1] - self.wrap + 1]
-        stride = self.network.stride(layer)
-        (top, bottom), (left, right) = (_middle(side, self.wrap, stride) for side in shape[:2])
-        start, stop, _ = rows.indices(shape[0] // stride)
-        last = max(top, min(stop, bottom))
-        first = min(max(start, top), last)
-        return slice(first - top, last - top), F[first - start : last - start, left:right]
-
-    def _wrapped(self, image: Array, name: str) -> tuple[Array, layers.Backward]:
-        """The image with what it is continued by, and the way back."""
-        height, width = image.shape[:2]
-        if self.wrap > min(height, width):
-            raise InputError(f"{name} is {width}×{height}; wrap {self.wrap} needs at least {self.wrap}×{self.wrap}")
-        return layers.wrap_pad(self.network.backend.xp, image, self.wrap)
+    def _pixels(self, x: Array) -> tuple[Array, layers.Backward]:
+        """What the total variation looks at, and the way back: an image that repeats, and one row and column more."""
+        if not self.network.repeats:
+            return x, lambda dx: dx
+        xp = self.network.backend.xp
+        wide, narrow = layers.wrap_pad(xp, x, 1)
+        return wide[1:, 1:], lambda dx: narrow(xp.pad(dx, ((1, 0), (1, 0), (0, 0))))
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
         evaluation = self.evaluate(image)
         return evaluation.value, evaluation.gradient
-
-
-def _middle(side: int, wrap: int, stride: int) -> tuple[int, int]:
-    """Where, along a side with its wrapped borders, a layer's features of the picture begin and end: at least one."""
-    count = max(1, (side - 2 * wrap) // stride)
-    first = (side // stride - count) // 2
-    return first, first + count
 
 
 def _content_loss(network: FeatureNetwork, P: Array, normalization: str, center: bool) -> losses.Loss:

@@ -67,9 +67,10 @@ _ALL = (
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_2", 0.2),
         content_weight=10.0, style_weight=1e4, normalization="published",
         optimizer="adam", iterations=1000, init="mix", noise_ratio=0.6,
+        noise_strength=11.5,  # that of the usual uniform noise in -20 … 20
     ),
     _preset(
-        "gatys2015", "the paper: VGG19 with average pooling and L-BFGS, from white noise",
+        "gatys2015", "the paper: VGG19 with average pooling and L-BFGS, from noise",
         network="vgg19", pooling="average",
         content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
         content_weight=1e-3, style_weight=1.0, normalization="published",
@@ -82,7 +83,7 @@ _ALL = (
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
         content_weight=5.0, style_weight=100.0, normalization="mean",
         tv_weight=5e-4, tv_normalization="published",  # its gradient is that of half the sum of squares
-        optimizer="lbfgs", iterations=1000, init="noise",
+        optimizer="lbfgs", iterations=1000, init="noise", noise_strength=1e-3,
     ),
     _preset(
         "gatys-notebook", "leongatys/PytorchNeuralStyleTransfer: weights 1 and 1e3/N², L-BFGS from the content image",
@@ -97,7 +98,7 @@ _ALL = (
         network="vgg19", pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 0.2),
         content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean",
-        optimizer="adam", learning_rate=10.0, iterations=1000, init="noise",
+        optimizer="adam", learning_rate=10.0, iterations=1000, init="noise", noise_strength=0.256,
     ),
 )
 # fmt: on

@@ -187,6 +187,8 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
 def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
         callback: Callback | None = None, say: Say = log, progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
+    if config.tileable and content is not None:
+        content = canvas.closed(content)
     painting, initial = _prepared(config, content, styles, network, callback, say, progress)
     with _one_blas_thread():
         if not painting.plan.is_small:
@@ -239,8 +241,8 @@ def _describe(network: FeatureNetwork) -> str:
     return f"{network.describe()}; on {network.backend.device}"
 
 
-def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
-                 wrap: int = 0) -> Objective:
+def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None,
+                 styles: Sequence[Pixels]) -> Objective:
     """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
     return Objective(
         network, content=content if config.content_weight else None,
@@ -248,7 +250,8 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
-        tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by, wrap=wrap,
+        tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by,
+        repeats=config.tileable,
     )
 
 
@@ -355,7 +358,7 @@ class _Run:
             content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
         styles = [canvas.scaled(style, factor) for style in styles]
         with self._explained(factor):
-            return objective_of(self.config, self.network, content, styles, self.plan.wrap(factor))
+            return objective_of(self.config, self.network, content, styles)
 
     @contextmanager
     def _explained(self, factor: float) -> Iterator[None]:

@@ -99,8 +99,13 @@ class VGG(FeatureNetwork):
         return features, lambda gradients: to_pixels(descend(gradients))
 
     def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
-        """As the base class says. The first block is worked on in bands if its taps allow (see `FirstBlock`)."""
+        """As the base class says. The first block is worked on in bands if its taps allow (see `FirstBlock`).
+
+        Of an image that repeats it is worked on as a whole: a band's rows would have neighbours at the other end.
+        """
         rgb, wanted = self._checked(image, taps)
+        if self.repeats:
+            return super().scan(image, taps, look)
         steps = list(self._steps(wanted))
         above = [step for step in steps if step[0] in FirstBlock.ABOVE]
         if "pool1" not in dict(above) or wanted & FirstBlock.ABOVE:
@@ -130,7 +135,10 @@ class VGG(FeatureNetwork):
             name, *following = rest
             if name.startswith("conv"):
                 taken, convolution = self._fused(following if name not in taps else [], taps)
-                yield rest[taken], partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                step = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                if self.repeats:
+                    step = partial(layers.periodic, step=step, stride=2 if rest[taken].startswith("pool") else 1)
+                yield rest[taken], step
                 rest = rest[taken + 1 :]
             else:
                 yield name, self._relu if name.startswith("relu") else self._pool

@@ -9,6 +9,7 @@ tradition of Portilla & Simoncelli 2000; the scales of the image stand in for VG
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,14 @@ class WaveletNetwork(FeatureNetwork):
         """There are no weights to describe."""
         return "wavelet: built in, computed, no weights"
 
+    @property
+    def _pad(self) -> layers.Layer:
+        return layers.wrap_pad if self.repeats else layers.reflect_pad
+
+    @property
+    def _downsample(self) -> layers.Layer:
+        return partial(layers.periodic, step=layers.downsample, stride=2) if self.repeats else layers.downsample
+
     def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
         images, to_pixels = self._pyramid(x, taps)
         branches = {name: self._branch(images[name]) for name in images if name in taps}
@@ -81,7 +90,7 @@ class WaveletNetwork(FeatureNetwork):
         """
         x, wanted = self._checked(image, taps)
         images, to_pixels = self._pyramid(x, wanted)
-        padded = {name: layers.reflect_pad(self.backend.xp, images[name], BORDER) for name in images if name in wanted}
+        padded = {name: self._pad(self.backend.xp, images[name], BORDER) for name in images if name in wanted}
         parts = [(name, rows) for name in padded for rows in self._bands(images[name])]
         each = self.backend.engine.each
 
@@ -119,7 +128,7 @@ class WaveletNetwork(FeatureNetwork):
         descents: dict[str, layers.Backward] = {}  # from each scale to the one before
         for name in self.layers[: max(map(self.layers.index, taps), default=-1) + 1]:
             if images:
-                x, descents[name] = layers.downsample(xp, x)
+                x, descents[name] = self._downsample(xp, x)
             images[name] = x
 
         def to_pixels(gradients: dict[str, Array]) -> Array:
@@ -134,7 +143,7 @@ class WaveletNetwork(FeatureNetwork):
 
     def _branch(self, x: Array) -> tuple[Array, layers.Backward]:
         """One scale: (H, W, 3) opponent colours to (H, W, 198) rectified responses."""
-        padded, unpad = layers.reflect_pad(self.backend.xp, x, BORDER)
+        padded, unpad = self._pad(self.backend.xp, x, BORDER)
         F, to_padded = self._features(padded)
         return F, lambda dF: unpad(to_padded(dF))
 

@@ -58,3 +58,20 @@ def test_scaling():
     x = image(8, 8)
     assert canvas.scaled(x, 1) is x
     assert canvas.scaled_shape((1, 1), 0.25) == (1, 1)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (37, 53), (1, 5), (1, 1)])
+def test_a_closed_image_goes_on_at_the_opposite_edge(shape):
+    height, width = shape
+    ramp = np.linspace(0, 200, height)[:, None, None] + np.linspace(50, 0, width)[:, None] + np.zeros(3)
+    ripples = 5 * np.cos(2 * np.pi * 3 * np.arange(height) / height)[:, None, None]
+    x = (ramp + ripples).astype(np.float32)
+    closed = canvas.closed(x)
+    assert closed.dtype == np.float32
+    np.testing.assert_allclose(closed.mean((0, 1)), x.mean((0, 1)), rtol=1e-5)
+    if min(shape) > 1:
+        for axis in (0, 1):
+            here, there = (np.abs(np.diff(y.take((-1, 0), axis), axis=axis)).mean() for y in (closed, x))
+            assert here < 0.1 * there
+    flat = np.full((*shape, 3), 7, np.float32)
+    np.testing.assert_allclose(canvas.closed(flat), flat, rtol=1e-6)

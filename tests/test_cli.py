@@ -466,7 +466,7 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
      f"output image '{'x' * 248}-00003.png': cannot be written (File name too long)"),
     ([*RUN, "--history", "missing/h.csv"], "history file 'missing/h.csv' cannot be written: No such file or directory"),
     ([*RUN, "--report", ""], "report is empty; expected --report FOLDER"),
-    ([*RUN, "--init", "contnet"], "init must be 'content', 'noise', 'style', 'mix' or an image file; "),
+    ([*RUN, "--init", "contnet"], "init must be 'content', 'grey', 'noise', 'style', 'mix' or an image file; "),
 ])
 def test_bad_input_is_refused_in_one_line_before_anything_is_written(arguments, message, refused, folder):
     before = files(folder)

@@ -111,7 +111,7 @@ def evaluations(backends, name, pooling, *, size=(20, 23), seed=3, **settings):
 @pytest.mark.parametrize("normalization", ["published", "relative", "mean"])
 @pytest.mark.parametrize("extra", [
     {"style": image(25, 21, 2)},
-    {"style": [image(25, 21, 2), image(22, 24, 4)], "style_blend": (3, 1), "wrap": 16},
+    {"style": [image(25, 21, 2), image(22, 24, 4)], "style_blend": (3, 1), "repeats": True},
     {"style": [image(25, 21, 2), image(22, 24, 4)], "blend_by": "losses"},
 ])
 @pytest.mark.parametrize("device", DEVICES)

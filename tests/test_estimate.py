@@ -81,13 +81,9 @@ def test_a_plan_knows_its_sizes():
     assert not plan((16, 16), (256, 257)).is_small
 
 
-def test_a_tile_is_seen_with_its_neighbours():
-    tile = plan((128, 200), None, tileable=True, coarse_to_fine=2)
-    assert (tile.margin, tile.canvas, tile.wrap(), tile.seen()) == (0, (128, 200), 32, (192, 264))
-    assert (tile.wrap(0.5), tile.seen(0.5)) == (32, (128, 164))
-    assert plan((128, 200), None, tileable=True, margin=50).wrap() == 50
-    assert plan((20, 30), None, tileable=True).wrap() == 20
-    assert plan((128, 200), None).wrap() == 0
+def test_a_tile_has_no_margin():
+    tile = plan((128, 200), None, tileable=True, coarse_to_fine=2, margin=50)
+    assert (tile.margin, tile.canvas, tile.seen(), tile.seen(0.5)) == (0, (128, 200), (128, 200), (64, 100))
     assert plan((128, 200), None).seen(0.5) == (80, 116)
 
 

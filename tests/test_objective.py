@@ -220,47 +220,44 @@ def test_the_total_variation_can_have_a_normalization_of_its_own(networks):
     assert variation("mean", tv_normalization="published") == variation("published") != variation("mean")
 
 
-@pytest.mark.parametrize("wrap", [7, 16, 24])
 @pytest.mark.parametrize(("name", "step"), [("vgg19", 1e-4), ("wavelet", 2e-3)])
-def test_gradient_of_a_tile(networks, name, step, wrap):
-    f = objective(networks[name], "relative", wrap=wrap).value_and_grad
-    assert gradcheck.check_scalar(f, image(37, 53, 3), step=step) <= 1e-6
+@pytest.mark.parametrize("shape", [(37, 53), (48, 32)])
+def test_gradient_of_a_tile(networks, name, step, shape):
+    f = objective(networks[name], "relative", content=image(*shape, 1), repeats=True).value_and_grad
+    assert gradcheck.check_scalar(f, image(*shape, 3), step=step) <= 1e-6
 
 
 @pytest.mark.parametrize("side", range(16, 28))
 def test_a_tile_of_any_size_is_scored_at_every_layer(networks, side):
     layers = {"content_layers": {"relu4_2": 1.0}, "style_layers": {"relu5_1": 1.0}}
-    tile = objective(networks["vgg19"], content=image(side, 40, 1), wrap=side, **layers)
+    tile = objective(networks["vgg19"], content=image(side, 40, 1), repeats=True, **layers)
     evaluation = tile.evaluate(image(side, 40, 3))
     assert evaluation.terms["content relu4_2"] > 0
     assert evaluation.terms["style relu5_1"] > 0
     assert len(tile.terms[0].loss.P) == side // 8
 
 
-def test_wraps_that_cannot_be(networks):
-    with pytest.raises(InputError, match="^wrap must be at least 0, not -1$"):
-        objective(networks["wavelet"], wrap=-1)
-    with pytest.raises(InputError, match="^content image is 53×37; wrap 38 needs at least 38×38$"):
-        objective(networks["wavelet"], wrap=38)
-    with pytest.raises(InputError, match="^image is 30×20; wrap 21 needs at least 21×21$"):
-        objective(networks["wavelet"], content=None, wrap=21).evaluate(image(20, 30, 3))
-
-
+@pytest.mark.parametrize("pooling", ["average", "max"])
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])
 @pytest.mark.parametrize("blend_by", ["grams", "losses"])
-def test_a_tile_moved_around_its_edges_is_the_same_tile(networks, name, blend_by):
-    """Moved by whole strides, of which no layer's features depend on more than 32 pixels around."""
-    content = image(48, 64, 1)
-    moved = [np.roll(picture, (16, 24), axis=(0, 1)) for picture in (content, image(48, 64, 3))]
-    styles = [image(41, 38, 2), image(30, 45, 4)]
-    settings = {"style": styles, "blend_by": blend_by, "tv_weight": 0.0}
-    one = objective(networks[name], "relative", content=content, wrap=32, **settings)
-    other = objective(networks[name], "relative", content=moved[0], wrap=32, **settings)
-    here, there = one.evaluate(image(48, 64, 3)), other.evaluate(moved[1])
+def test_a_tile_moved_around_its_edges_is_the_same_tile(networks, name, blend_by, pooling):
+    """Moved by whole strides, with every layer of the style seen."""
+    network = networks[name]
+    if name == "vgg19" and pooling == "max":
+        network = load_network("vgg19", "random:0", pooling="max", device="cpu", dtype="float64")
+    deepest = {"vgg19": "relu5_1", "wavelet": "scale5"}[name]
+    content = image(80, 96, 1)
+    moved = [np.roll(picture, (16, 32), axis=(0, 1)) for picture in (content, image(80, 96, 3))]
+    styles = [image(141, 138, 2), image(130, 145, 4)]
+    settings = {"style": styles, "blend_by": blend_by, "tv_weight": 0.0, "repeats": True,
+                "style_layers": {network.layers[0]: 1.0, deepest: 1.0}}
+    one = objective(network, "relative", content=content, **settings)
+    other = objective(network, "relative", content=moved[0], **settings)
+    here, there = one.evaluate(image(80, 96, 3)), other.evaluate(moved[1])
     assert here.terms == pytest.approx(there.terms, rel=1e-6)
-    expected = np.roll(here.gradient, (16, 24), axis=(0, 1))
+    expected = np.roll(here.gradient, (16, 32), axis=(0, 1))
     assert np.abs(there.gradient - expected).max() <= 1e-6 * np.abs(expected).max()
-    flat = objective(networks[name], "relative", content=content, **settings).evaluate(image(48, 64, 3))
+    flat = objective(network, "relative", content=content, **{**settings, "repeats": False}).evaluate(image(80, 96, 3))
     assert flat.value != pytest.approx(here.value, rel=1e-3)
 
 
@@ -275,6 +272,6 @@ def test_the_total_variation_alone_needs_no_size(networks, name, shape):
 def test_the_total_variation_of_a_tile_reaches_over_its_edges(networks):
     x = np.zeros((20, 30, 3))
     x[:, 15:] = 10.0  # a step in the middle, and one from the last column to the first
-    tile = Objective(networks["wavelet"], tv_weight=1.0, wrap=8)
+    tile = Objective(networks["wavelet"], tv_weight=1.0, repeats=True)
     assert tile.evaluate(x).terms["tv"] == pytest.approx(2 * 100 * 3 * (20 + 1))
     assert Objective(networks["wavelet"], tv_weight=1.0).evaluate(x).terms["tv"] == pytest.approx(100 * 3 * 20)

@@ -278,7 +278,7 @@ def test_settings_of_e4040():
     assert settings_of("e4040-style-weights") == {"0.2 each": {}, "0.3, 0.1, 0.2, 0.3, 0.1": {"style_layers": weights}}
     assert settings_of("e4040-pooling") == {"max": {"pooling": "max"}, "average": {}}
     assert settings_of("e4040-optimisers") == {"rmsprop": {"optimizer": "rmsprop"}, "adam": {}}
-    assert settings_of("e4040-initial") == {"white noise": {"init": "noise"}, "mixture": {}}
+    assert settings_of("e4040-initial") == {"noise": {"init": "noise"}, "mixture": {}}
     assert settings_of("e4040-contents") == {"a": {}, "b": {"content": "b.jpg"}}
     assert settings_of("e4040-styles") == {"x": {}, "y": {"style": ("y.jpg",)}}
 

@@ -151,27 +151,52 @@ def test_a_seed_gives_the_same_bits_in_two_processes(init, photo, painting, tmp_
     assert (one["image"] != stylize(photo, painting, network="wavelet", init=init, iterations=4, seed=6).image).any()
 
 
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_content", [True, False])
+@pytest.mark.parametrize(("network", "weights", "size", "iterations"), [
+    ("wavelet", "auto", (112, 128), 25), ("vgg16", "random:0", (64, 80), 8)])
+def test_a_tile_has_no_lines(network, weights, size, iterations, has_content):
+    """Not at its edges and not within: no row or column differs from the one before three times as much as most do."""
+    rng = np.random.default_rng(0)
+    spots = resize_image(rng.uniform(0, 255, (20, 24, 3)).astype(np.float32), *size)
+    light = np.linspace(0, 120, size[0])[:, None, None] + np.linspace(0, 60, size[1])[:, None]
+    content = (0.3 * spots + light).astype(np.float32) if has_content else None
+    style = resize_image(rng.uniform(0, 255, (40, 50, 3)).astype(np.float32), 96, 128)
+    result = stylize(content, style, network=network, weights=weights, tileable=True, coarse_to_fine=1,
+                     iterations=iterations, **({} if has_content else {"size": max(size)}))
+    for axis in (0, 1):
+        x = result.image.astype(np.float32)
+        jumps = np.abs(x - np.roll(x, 1, axis)).mean(axis=(1 - axis, 2))
+        assert jumps.max() < 3 * np.median(jumps)
+
+
 # --- initial images ---------------------------------------------------------------------------------------------------
 
 
 def test_initial_images(photo, painting, folder):
     content, style = photo.astype(np.float32), painting.astype(np.float32)
-    start = {init: initial_image(Config(init=init, noise_ratio=0.25, seed=7), content, [style], (32, 48))
-             for init in ("content", "noise", "style", "mix", "painting.png")}
+    settings = {"noise_ratio": 0.25, "noise_strength": 3, "seed": 7}
+    start = {init: initial_image(Config(init=init, **settings), content, [style], (32, 48))
+             for init in ("content", "grey", "noise", "style", "mix", "painting.png")}
     np.testing.assert_array_equal(start["content"], content)
     assert start["content"] is not content
-    noise = np.random.default_rng(7).uniform(0, 255, (32, 48, 3)).astype(np.float32)
-    np.testing.assert_array_equal(start["noise"], noise)
+    np.testing.assert_array_equal(start["grey"], np.full((32, 48, 3), 118))
+    noise = start["noise"]
+    assert noise.mean() == pytest.approx(118, abs=0.25)
+    assert noise.std() == pytest.approx(3, rel=0.05)
+    np.testing.assert_array_equal(noise, noise[..., :1].repeat(3, axis=2))  # it has no colours
     np.testing.assert_allclose(start["mix"], 0.75 * content + 0.25 * noise, rtol=1e-6)
     np.testing.assert_array_equal(start["style"], resize_image(style, 32, 48))
     np.testing.assert_array_equal(start["painting.png"], start["style"])
     assert {image.dtype for image in start.values()} == {np.dtype("float32")}
     for init in ("content", "mix"):
-        np.testing.assert_array_equal(initial_image(Config(init=init, seed=7), None, [style], (32, 48)), noise)
+        np.testing.assert_array_equal(initial_image(Config(init=init, **settings), None, [style], (32, 48)), noise)
 
 
 def test_an_initial_image_that_cannot_be_had(photo, folder):
-    words = "init must be 'content', 'noise', 'style', 'mix' or an image file; "
+    words = "init must be 'content', 'grey', 'noise', 'style', 'mix' or an image file; "
     with pytest.raises(InputError, match=f"^{words}initial image 'contnet': cannot be opened"):
         stylize(photo, photo, init="contnet", network="vgg19", weights="no such file")  # said before weights are read
     Path("text.png").write_text("no image")

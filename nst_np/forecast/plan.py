@@ -38,15 +38,11 @@ class Plan:
         """What is painted beyond every edge at one of the sizes, in pixels; nothing where the edges meet."""
         return 0 if self.config.tileable else canvas.margin_of(scaled_shape(self.picture, factor), self.config.margin)
 
-    def wrap(self, factor: float = 1) -> int:
-        """What of its neighbours is seen around a tile at one of the sizes, in pixels; 0 for any other picture."""
-        return canvas.wrap_of(scaled_shape(self.picture, factor), self.config.margin) if self.config.tileable else 0
-
     def seen(self, factor: float = 1) -> Shape:
         """What the network looks at, at one of the sizes."""
         height, width = scaled_shape(self.picture, factor)
-        around = self.margin(factor) + self.wrap(factor)
-        return height + 2 * around, width + 2 * around
+        margin = self.margin(factor)
+        return height + 2 * margin, width + 2 * margin
 
     @property
     def factors(self) -> list[float]:

@@ -18,7 +18,7 @@ and checked for purity by the test-suite without any further line of test. Nothi
 from nst_np.layers.convolution import conv3x3, pooled_conv3x3, rectified_conv3x3
 from nst_np.layers.pixels import opponent_colors, preprocess
 from nst_np.layers.pooling import average_pool, max_pool
-from nst_np.layers.pyramid import downsample, reflect_pad, wrap_pad
+from nst_np.layers.pyramid import downsample, periodic, reflect_pad, wrap_pad
 from nst_np.layers.rectifiers import Bits, crelu, relu
 from nst_np.layers.registry import LAYERS, Backward, Layer, Registered, layer
 from nst_np.layers.wavelets import WaveletBank, rectified_wavelets, wavelets
@@ -37,6 +37,7 @@ __all__ = [
     "layer",
     "max_pool",
     "opponent_colors",
+    "periodic",
     "pooled_conv3x3",
     "preprocess",
     "rectified_conv3x3",

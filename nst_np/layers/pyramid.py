@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_np.layers.registry import Array, Backward, example_image, layer
+from nst_np.layers.registry import Array, Backward, Layer, example_image, layer
 
 # A smoothing by the mean of 3, then the triangle [1, 3, 3, 1] / 8 that halves: one kernel for both.
 HALVING = (1 / 24, 4 / 24, 7 / 24, 7 / 24, 4 / 24, 1 / 24)
@@ -82,29 +82,53 @@ def reflect_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
     return y, backward
 
 
-def _wrap_rows(xp: Any, x: Array, n: int) -> Array:
-    return xp.concatenate([x[-n:], x, x[:n]])
-
-
 def _wrap_rows_adjoint(dy: Array, n: int) -> Array:
     dx = dy[n:-n].copy()
-    dx[-n:] += dy[:n]
-    dx[:n] += dy[-n:]
+    for i in range(n):
+        dx[(i - n) % len(dx)] += dy[i]
+        dx[i % len(dx)] += dy[i - n]
     return dx
 
 
 @layer(_pad_example, linear=True)
 def wrap_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
-    """Continue the image by `n` pixels on every side with what stands at the opposite side, as if it were tiled.
+    """Continue the image by `n` ≥ 1 pixels on every side with what stands at the opposite side, as if it repeated.
 
-    A padded pixel is a copy, so its gradient is added to the pixel it copies. `x` must be at least `n` each way; with
-    ``n = 0`` nothing happens.
+    A padded pixel is a copy, so its gradient is added to the pixel it copies. `x` can be smaller than `n`.
     """
-    if n == 0:
-        return x, lambda dy: dy
-    y = _wrap_rows(xp, _wrap_rows(xp, x, n).swapaxes(0, 1), n).swapaxes(0, 1)
+    y = xp.pad(x, ((n, n), (n, n), (0, 0)), mode="wrap")
 
     def backward(dy: Array) -> Array:
-        return _wrap_rows_adjoint(_wrap_rows_adjoint(dy.swapaxes(0, 1), n).swapaxes(0, 1), n)
+        return _wrap_rows_adjoint(_wrap_rows_adjoint(dy, n).swapaxes(0, 1), n).swapaxes(0, 1)
 
     return y, backward
+
+
+def _periodic_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    x, _ = example_image(xp, rng, height, width)
+    return x, (downsample, 2)
+
+
+@layer(_periodic_example, linear=True)
+def periodic(xp: Any, x: Array, step: Layer, stride: int) -> tuple[Array, Backward]:
+    """Another layer on an image that repeats: it sees the opposite edge where it would invent what is beyond an edge.
+
+    The image is continued by `stride` pixels, and the one row or column of outputs that these add is cut off.
+
+    Parameters
+    ----------
+    x : (H, W, C).
+    step : a layer that makes (H // stride, W // stride, K) of it, each output from at most `stride` pixels around its
+        own ``stride × stride``.
+    """
+    wide, narrow = wrap_pad(xp, x, stride)
+    y, backward = step(xp, wide)
+    inside = slice(1, 1 + x.shape[0] // stride), slice(1, 1 + x.shape[1] // stride)
+    shape = y.shape
+
+    def backward_inside(dy: Array) -> Array:
+        d_wide = xp.zeros(shape, dtype=dy.dtype)
+        d_wide[inside] = dy
+        return narrow(backward(d_wide))
+
+    return xp.ascontiguousarray(y[inside]), backward_inside
