@@ -22,6 +22,35 @@ def mix(a, b, t):
     return np.asarray(a) * (1 - t) + np.asarray(b) * t
 
 
+def ramp(colours, t):
+    """Colours (k, 3) at positions `t` in 0..1, shape (..., 3)."""
+    stops = np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(t, stops, channel) for channel in np.transpose(colours)], -1)
+
+
+def along(field):
+    """Unit direction (x, y) along the level lines of `field`."""
+    dy, dx = np.gradient(field)
+    return np.stack([-dy, dx], -1) / (np.hypot(dx, dy)[..., None] + 1e-9)
+
+
+def smooth_noise(shape, scale, rng):
+    """Gaussian-filtered white noise of unit variance."""
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape), scale, mode="wrap")
+    return (noise - noise.mean()) / noise.std()
+
+
+def eight_bit(light):
+    """A picture of floats in 0..1 as uint8, rounded."""
+    return (255 * np.clip(light, 0, 1) + 0.5).astype("u1")
+
+
+def shrink(picture, factor):
+    """The picture (H, W, 3), averaged over squares of `factor` by `factor` pixels."""
+    height, width = picture.shape[0] // factor, picture.shape[1] // factor
+    return picture.reshape(height, factor, width, factor, 3).mean((1, 3))
+
+
 def fbm(shape, slope, largest, seed):
     """Periodic fractal noise of unit variance: white noise with spectrum 1/f^slope, no wave longer than `largest`."""
     f = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
