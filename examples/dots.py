@@ -5,7 +5,7 @@ the colour it should have after a shift of hue, so that only the eye mixes them.
 """
 
 import numpy as np
-from fields import along, eight_bit, mix, ramp, shrink, smooth_noise, smoothstep
+from fields import along, contrast, eight_bit, mix, ramp, shrink, smooth_noise, smoothstep
 from scipy.spatial import cKDTree
 
 WIDTH, HEIGHT, SCALE = 640, 480, 3  # painted larger than shown, for clean edges
@@ -43,28 +43,37 @@ class Composition:
         light = 0.52 - 0.32 * (dx + dy) + 0.16 * self.fine
         self.put(r + rough * self.fine * 0.5 < 1, ramp(colours, light), r)
 
-    def shape(self, corners, colours):
-        """A convex polygon of `corners` (x, y), clockwise as seen; its `colours` run from right to left."""
-        inside = np.ones_like(self.x, bool)
-        for (ax, ay), (bx, by) in zip(corners, [*corners[1:], corners[0]], strict=True):
-            inside &= (bx - ax) * (self.y - ay) - (by - ay) * (self.x - ax) >= 0
-        left, right = min(c[0] for c in corners), max(c[0] for c in corners)
-        self.put(inside, ramp(colours, (right - self.x) / (right - left) + 0.1 * self.fine), self.x)
+    def slab(self, at, top, bottom, colours):
+        """A trapezium; `top` and `bottom` are (y, left, right) in units of `at`'s (x, y, size)."""
+        cx, cy, size = at
+        t = ((self.y - cy) / size - top[0]) / (bottom[0] - top[0])
+        left, right = (cx + size * (top[k] + t * (bottom[k] - top[k])) for k in (1, 2))
+        inside = (t >= 0) & (t <= 1) & (self.x >= left) & (self.x <= right)
+        across = (right - self.x) / np.maximum(np.abs(right - left), 1e-6)
+        self.put(inside, ramp(colours, across + 0.1 * self.fine), self.x)
+
+    def limb(self, a, b, width, colours):
+        """A trunk or branch from point `a` to `b`, thinning; its `colours` run from left to right."""
+        along_x, along_y = b[0] - a[0], b[1] - a[1]
+        t = ((self.x - a[0]) * along_x + (self.y - a[1]) * along_y) / (along_x**2 + along_y**2)
+        across = (self.x - a[0] - t * along_x + 0.012 * self.fine) / (width * (1.25 - 0.5 * t))
+        inside = (np.abs(across) < 1) & (t > 0) & (t < 1)
+        self.put(inside, ramp(colours, 0.5 + 0.45 * across + 0.1 * self.fine), self.x)
 
 
 def landscape(c):
     """Sky, the far bank with its houses and poplars, the river that mirrors them, and the near bank."""
     x, y, broad, fine = c.x, c.y, c.broad, c.fine
     cloud = smoothstep(0.2, 0.9, 0.7 * broad + 0.9 * np.sin(2.1 * x + 9 * y + broad) + 0.25 * fine)
-    c.put(y > -1, mix(ramp([BLUE, SKY, PALE, CREAM, PEACH], y / 1.05 + 0.05 * fine), mix(CREAM, ROSE, 0.3 * (y > 0.5)), cloud))
+    air = ramp([BLUE, SKY, PALE, CREAM, PEACH], y / 1.05 + 0.05 * fine)
+    c.put(y > -1, mix(air, mix(CREAM, ROSE, 0.3 * (y > 0.5)), cloud))
     for cx, size in ((0.1, 0.2), (0.45, 0.15), (0.75, 0.12), (1.15, 0.1), (1.9, 0.1), (2.3, 0.14), (2.75, 0.12)):
         c.ball(cx, 1.02 - 0.5 * size, 1.5 * size, size, [NAVY, VIOLET, GREEN, TURQUOISE, GRASS, LIME])
     for cx in (0.98, 1.08, 1.2, 2.02):
         c.ball(cx, 0.86, 0.05, 0.27 - 0.08 * (cx % 0.3), [NAVY, BOTTLE, GREEN, GRASS])
     for cx, w, h in ((1.42, 0.13, 0.12), (1.66, 0.09, 0.17), (2.52, 0.11, 0.11)):
-        c.shape([(cx - w, 1.06 - h), (cx + w, 1.06 - h), (cx + w, 1.08), (cx - w, 1.08)], [LILAC, PEACH, WHITE])
-        roof = [(cx - w, 1.06 - h), (cx - 0.5 * w, 0.96 - h), (cx + 0.6 * w, 0.96 - h), (cx + 1.1 * w, 1.06 - h)]
-        c.shape(roof, [WINE, RED, ORANGE])
+        c.slab((cx, 1.06, 1), (-h, -w, w), (0.02, -w, w), [LILAC, PEACH, WHITE])
+        c.slab((cx, 1.06 - h, 1), (-0.10, -0.5 * w, 0.6 * w), (0, -1.1 * w, 1.1 * w), [WINE, RED, ORANGE])
     bank = 1.09 + 0.02 * np.sin(4 * x)
     c.put((y > 1.04) & (y < bank + 0.03), mix(LIME, YELLOW, 0.5 + 0.4 * fine), y)
     mirror = np.clip((2.12 - y) * HEIGHT / 3, 0, HEIGHT - 1).astype(int)
@@ -73,13 +82,13 @@ def landscape(c):
     ripple = smoothstep(0.35, 0.9, np.sin(70 * y / (0.3 + 0.5 * y) + 3 * fine + 5 * broad))
     river = mix(mix(seen, BLUE, 0.25 + 0.2 * smoothstep(1.1, 2.2, y)), mix(SKY, WHITE, 0.5 + 0.3 * fine), 0.55 * ripple)
     c.put(y > bank, river, y + 0.01 * fine)
-    for cx, cy, s in ((0.62, 1.36, 0.42), (2.15, 1.2, 0.2), (1.52, 1.16, 0.13)):
+    for boat in ((0.62, 1.36, 0.42), (2.15, 1.2, 0.2), (1.52, 1.16, 0.13)):
         for k in range(7):  # the sail's broken mirror image
-            w = 0.34 * s * (1 - k / 8)
-            c.shape([(cx - w, cy + (0.1 + 0.12 * k) * s), (cx + w, cy + (0.1 + 0.12 * k) * s), (cx + w, cy + (0.15 + 0.12 * k) * s), (cx - w, cy + (0.15 + 0.12 * k) * s)], [PEACH, WHITE])
-        c.shape([(cx + 0.03 * s, cy - 1.25 * s), (cx + 0.55 * s, cy - 0.08 * s), (cx + 0.03 * s, cy - 0.08 * s)], [LILAC, PEACH, CREAM])
-        c.shape([(cx - 0.03 * s, cy - 1.1 * s), (cx - 0.03 * s, cy - 0.08 * s), (cx - 0.42 * s, cy - 0.08 * s)], [WHITE, CREAM])
-        c.shape([(cx - 0.55 * s, cy - 0.03 * s), (cx + 0.6 * s, cy - 0.03 * s), (cx + 0.45 * s, cy + 0.1 * s), (cx - 0.42 * s, cy + 0.1 * s)], [WINE, RED, ORANGE])
+            low, w = 0.10 + 0.12 * k, 0.34 * (1 - k / 8)
+            c.slab(boat, (low, -w, w), (low + 0.06, -w, w), [PEACH, WHITE])
+        c.slab(boat, (-1.25, 0.03, 0.03), (-0.08, 0.03, 0.55), [LILAC, PEACH, CREAM])
+        c.slab(boat, (-1.10, -0.03, -0.03), (-0.08, -0.42, -0.03), [WHITE, CREAM])
+        c.slab(boat, (-0.03, -0.55, 0.60), (0.10, -0.42, 0.45), [WINE, RED, ORANGE])
     edge = 2.62 - 0.26 * x - 0.10 * x**2 + 0.03 * np.sin(9 * x) + 0.02 * fine
     light = smoothstep(-0.25, 0.35, np.sin(7.5 * (y - 0.55 * edge) - 0.8 * x + 0.3) + 0.45 * broad + 0.15)
     sunny = ramp([GREEN, GRASS, LIME, YELLOW, LIME], 0.5 + 0.22 * fine + 0.2 * broad)
@@ -88,34 +97,36 @@ def landscape(c):
     c.put(np.abs(y - edge) < 0.025, mix(UMBER, VIOLET, 0.5 + 0.4 * fine), y - edge)
 
 
-def lady(c, cx, foot, s, dress, parasol):
-    """A lady with a parasol, `s` tall, standing at (cx, foot)."""
-    c.shape([(cx - 0.1 * s, foot - 0.01), (cx + 1.0 * s, foot), (cx + 1.1 * s, foot + 0.07 * s), (cx, foot + 0.09 * s)], [BOTTLE, NAVY, VIOLET])
-    c.shape([(cx - 0.06 * s, foot - 0.58 * s), (cx + 0.06 * s, foot - 0.58 * s), (cx + 0.23 * s, foot), (cx - 0.2 * s, foot)], dress)
-    c.ball(cx + 0.1 * s, foot - 0.46 * s, 0.12 * s, 0.1 * s, dress, 0)
-    c.shape([(cx - 0.09 * s, foot - 0.78 * s), (cx + 0.09 * s, foot - 0.78 * s), (cx + 0.06 * s, foot - 0.55 * s), (cx - 0.06 * s, foot - 0.55 * s)], dress)
+def lady(c, at, dress, parasol):
+    """A lady with a parasol, standing; `at` is her foot's x and y, and her height."""
+    cx, foot, s = at
+    c.slab(at, (-0.01, -0.10, 1.00), (0.08, 0.00, 1.10), [BOTTLE, NAVY, VIOLET])  # her shadow
+    c.slab(at, (-0.58, -0.06, 0.06), (0.00, -0.20, 0.23), dress)
+    c.ball(cx + 0.10 * s, foot - 0.46 * s, 0.12 * s, 0.10 * s, dress, 0)
+    c.slab(at, (-0.78, -0.09, 0.09), (-0.55, -0.06, 0.06), dress)
     c.ball(cx - 0.01 * s, foot - 0.85 * s, 0.055 * s, 0.07 * s, [UMBER, PEACH, PEACH], 0)
     c.ball(cx, foot - 0.91 * s, 0.09 * s, 0.04 * s, [WINE, UMBER, ORANGE], 0)
-    c.shape([(cx - 0.17 * s, foot - 1.1 * s), (cx - 0.14 * s, foot - 1.1 * s), (cx - 0.1 * s, foot - 0.62 * s), (cx - 0.13 * s, foot - 0.62 * s)], [UMBER, UMBER])
+    c.slab(at, (-1.10, -0.17, -0.14), (-0.62, -0.13, -0.10), [UMBER, UMBER])
     dx, dy = (c.x - cx + 0.15 * s) / (0.34 * s), (c.y - foot + 0.97 * s) / (0.24 * s)
-    rib = 0.5 - 0.4 * dx + 0.18 * np.sin(9 * np.arctan2(dy, dx))
-    c.put((np.hypot(dx, dy) < 1) & (dy < 0.15 * np.abs(np.sin(5 * dx)) - 0.1), ramp(parasol, rib), np.hypot(dx, dy))
+    r, rib = np.hypot(dx, dy), 0.5 - 0.4 * dx + 0.18 * np.sin(9 * np.arctan2(dy, dx))
+    c.put((r < 1) & (dy < 0.15 * np.abs(np.sin(5 * dx)) - 0.1), ramp(parasol, rib), r)
 
 
 def compose(rng):
     """The whole composition."""
     c = Composition(rng)
     landscape(c)
-    for (ax, ay), (bx, by), w in (((3.32, 3.0), (3.44, 0.4), 0.10), ((3.44, 1.3), (2.9, 0.5), 0.035), ((3.42, 1.1), (3.9, 0.4), 0.04)):
-        t = np.clip(((c.x - ax) * (bx - ax) + (c.y - ay) * (by - ay)) / np.hypot(bx - ax, by - ay) ** 2, 0, 1)
-        d = (c.x - ax - t * (bx - ax) + 0.012 * c.fine) / (w * (1.25 - 0.5 * t))
-        c.put((np.abs(d) < 1) & (t > 0) & (t < 1), ramp([ORANGE, UMBER, WINE, VIOLET, NAVY], 0.5 + 0.45 * d + 0.1 * c.fine), c.x)
+    bark = [ORANGE, UMBER, WINE, VIOLET, NAVY]
+    c.limb((3.32, 3.0), (3.44, 0.4), 0.10, bark)
+    c.limb((3.44, 1.3), (2.90, 0.5), 0.035, bark)
+    c.limb((3.42, 1.1), (3.90, 0.4), 0.04, bark)
     leaves = [NAVY, BOTTLE, GREEN, GREEN, GRASS, LIME, YELLOW]
     for k in range(26):
         a, r = k * 2.4, np.sqrt((k + 0.5) / 26)
-        c.ball(3.42 + 0.88 * r * np.cos(a), 0.40 + 0.46 * r * np.sin(a), rng.uniform(0.16, 0.3), rng.uniform(0.1, 0.2), leaves)
-    lady(c, 1.95, 2.62, 0.95, [NAVY, VIOLET, LILAC, ROSE], [WINE, RED, ORANGE, YELLOW])
-    lady(c, 2.72, 2.18, 0.62, [LILAC, PEACH, CREAM, WHITE], [VIOLET, BLUE, TURQUOISE, PALE])
+        cx, cy = 3.42 + 0.88 * r * np.cos(a), 0.40 + 0.46 * r * np.sin(a)
+        c.ball(cx, cy, rng.uniform(0.16, 0.3), rng.uniform(0.1, 0.2), leaves)
+    lady(c, (1.95, 2.62, 0.95), [NAVY, VIOLET, LILAC, ROSE], [WINE, RED, ORANGE, YELLOW])
+    lady(c, (2.72, 2.18, 0.62), [LILAC, PEACH, CREAM, WHITE], [VIOLET, BLUE, TURQUOISE, PALE])
     return c
 
 
@@ -128,33 +139,39 @@ def dab(radius, stretch, angle, rough, rng):
     return smoothstep(1.08, 0.92, r), 1 - 0.45 * np.clip(1 - r, 0, 1) + 0.2 * smooth_noise(x.shape, 1.5, rng)
 
 
+def dabs(picture, pigments, radius, cover, shift, least, rng):
+    """Dabs of one brush: rows, columns and paints of each, the stamps they use, and which of them."""
+    there = np.flatnonzero(contrast(picture.colour, 2) >= least)  # small dabs go where something small is drawn
+    count, turns = int(cover * len(there) / (np.pi * radius**2)), 24
+    rows, columns = np.divmod(rng.choice(there, count), WIDTH)
+    flow, colour = picture.flow[rows, columns], picture.colour[rows, columns]
+    angle = np.arctan2(flow[:, 1], flow[:, 0]) / np.pi * turns + rng.normal(0, 1.5, count)
+    pure = PIGMENTS[pigments.query(colour + shift * rng.standard_normal((count, 3)) * [1.0, 0.7, 1.1])[1]]
+    paints = np.clip(mix(pure, colour, 0.15) * (1 + 0.05 * rng.standard_normal((count, 1))), 0, 1)
+    stamps = [
+        dab(radius * SCALE * rng.uniform(0.85, 1.1), rng.uniform(1.0, 1.5), np.pi * k / turns, 0.09, rng)
+        for k in range(turns * 6)
+    ]
+    return rows, columns, paints, stamps, np.round(angle).astype(int) % turns + turns * (np.arange(count) % 6)
+
+
 def paint(seed=11):
     """The picture, (HEIGHT, WIDTH, 3) uint8 RGB."""
     rng = np.random.default_rng(seed)
-    picture, tree = compose(rng), cKDTree(PIGMENTS)
+    picture, pigments = compose(rng), cKDTree(PIGMENTS)
     weave = smooth_noise((HEIGHT * SCALE, WIDTH * SCALE), 2, rng)
-    colour = np.array(CREAM) * (0.9 + 0.03 * weave[..., None])
-    height = 0.3 + 0.1 * weave
-    for radius, cover, shift in ((3.3, 2.2, 0.07), (2.6, 1.9, 0.12), (2.0, 0.9, 0.15)):
-        turns = 24
-        stamps = [dab(radius * SCALE * rng.uniform(0.85, 1.1), rng.uniform(1.0, 1.5), np.pi * (k % turns) / turns, 0.09, rng) for k in range(turns * 6)]
-        count = int(cover * WIDTH * HEIGHT / (np.pi * radius**2))
-        rows, columns = rng.integers(0, HEIGHT, count), rng.integers(0, WIDTH, count)
-        flow = picture.flow[rows, columns]
-        turn = np.round(np.arctan2(flow[:, 1], flow[:, 0]) / np.pi * turns + rng.normal(0, 1.5, count)).astype(int) % turns
-        wanted = picture.colour[rows, columns] + shift * rng.standard_normal((count, 3)) * [1.0, 0.7, 1.1]
-        pure = PIGMENTS[tree.query(wanted)[1]]
-        paints = np.clip(mix(pure, picture.colour[rows, columns], 0.15) * (1 + 0.05 * rng.standard_normal((count, 1))), 0, 1)
-        for k in range(count):
-            cover_, thick = stamps[turn[k] + turns * (k % 6)]
-            n = len(cover_) // 2
+    colour, height = np.array(CREAM) * (0.9 + 0.03 * weave[..., None]), 0.3 + 0.1 * weave
+    for brush in ((5.0, 2.2, 0.07, 0), (3.9, 2.0, 0.11, 0), (2.5, 2.2, 0.11, 0.06)):
+        rows, columns, paints, stamps, which = dabs(picture, pigments, *brush, rng)
+        for k, stamp in enumerate(which):
+            cover, thick = stamps[stamp]
+            n = len(cover) // 2
             top, left = rows[k] * SCALE - n, columns[k] * SCALE - n
-            a, b = max(0, -top), max(0, -left)
-            window = np.s_[top + a : top + 2 * n + 1, left + b : left + 2 * n + 1]
-            patch = colour[window]
-            alpha = cover_[a : a + patch.shape[0], b : b + patch.shape[1]]
-            patch += alpha[..., None] * (paints[k] - patch)
-            height[window] += alpha * (thick[a : a + patch.shape[0], b : b + patch.shape[1]] - height[window])
+            window = np.s_[max(0, top) : top + 2 * n + 1, max(0, left) : left + 2 * n + 1]
+            patch = height[window]
+            inside = np.s_[max(0, -top) :, max(0, -left) :]
+            alpha, thick = (a[inside][: patch.shape[0], : patch.shape[1]] for a in (cover, thick))
+            patch += alpha * (thick - patch)
+            colour[window] += alpha[..., None] * (paints[k] - colour[window])
     dy, dx = np.gradient(height)
-    lit = colour * np.clip(1 - 0.35 * dx - 0.45 * dy, 0.75, 1.2)[..., None]
-    return eight_bit(shrink(lit, SCALE))
+    return eight_bit(shrink(colour * np.clip(1 - 0.35 * dx - 0.45 * dy, 0.75, 1.2)[..., None], SCALE))

@@ -1,4 +1,4 @@
-"""What both pictures are made of: smooth steps, mixtures, unit vectors and periodic noise."""
+"""What the pictures are made of: smooth steps, mixtures, ramps of colour, directions, and periodic noise."""
 
 import numpy as np
 from scipy import ndimage
@@ -38,6 +38,12 @@ def smooth_noise(shape, scale, rng):
     """Gaussian-filtered white noise of unit variance."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape), scale, mode="wrap")
     return (noise - noise.mean()) / noise.std()
+
+
+def contrast(picture, scale):
+    """How fast the colours of `picture` (H, W, 3) change, per pixel, (H, W), seen through a blur of `scale` pixels."""
+    slopes = [ndimage.gaussian_filter(picture, (scale, scale, 0), order) for order in ((1, 0, 0), (0, 1, 0))]
+    return np.sqrt(np.sum(np.square(slopes), (0, -1)))
 
 
 def eight_bit(light):

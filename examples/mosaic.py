@@ -5,7 +5,7 @@ iteration spreads them evenly, in rows. Each is one colour; between them lies gr
 """
 
 import numpy as np
-from fields import along, eight_bit, fbm, mix, ramp, shrink, smooth_noise, smoothstep
+from fields import along, contrast, eight_bit, fbm, mix, ramp, shrink, smooth_noise, smoothstep
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
@@ -118,7 +118,7 @@ def lay(c, rng):
     sites = rng.uniform((0, 0), (WIDTH, HEIGHT), (n, 2))
     y, x = np.mgrid[0.75:HEIGHT:1.5, 0.75:WIDTH:1.5]
     points = np.stack([x.ravel(), y.ravel()], 1)
-    outline = np.linalg.norm(ndimage.gaussian_gradient_magnitude(c.colour, (0.8, 0.8, 0)), axis=-1)
+    outline = contrast(c.colour, 0.8)
     weight = 1 / (0.25 + 4 * np.minimum(outline, 0.4))  # cells shun outlines, so that their edges lie there
     weight = weight[points[:, 1].astype(int), points[:, 0].astype(int)]
 
