@@ -34,7 +34,8 @@ def still_life(x, y):
 
     put(0.62 - np.maximum(np.abs(x - 3.35), np.abs(y - 0.55)), halves(STEEL, CREAM, np.sin(9 * (x + y))))  # window
     rings = np.hypot(0.4 * (x - 0.9), y - 2.6) + 0.04 * np.sin(5 * x)
-    put(y - 1.55 - 0.22 * np.abs(x - 1.9), ramp([UMBER, SIENNA, OCHRE, SIENNA], 0.5 + 0.5 * np.sin(40 * rings)))  # table
+    table = y - 1.55 - 0.22 * np.abs(x - 1.9)
+    put(table, ramp([UMBER, SIENNA, OCHRE, SIENNA], 0.5 + 0.5 * np.sin(40 * rings)))
     cloth = 0.9 - np.abs(x - 2.8) - np.abs(y - 2.5) * 0.9
     put(cloth, halves(BONE, CREAM, np.sin(16 * (x - 0.6 * y))))
     u, v = 0.83 * (x - 1.45) - 0.55 * (y - 1.75), 0.55 * (x - 1.45) + 0.83 * (y - 1.75)  # v along the guitar, down
@@ -49,7 +50,7 @@ def still_life(x, y):
     put(head, halves(BRICK, UMBER, u))
     put(np.minimum(0.26 - np.abs(u), 0.035 - np.abs(v - 0.75)), BLACK)
     strings = np.minimum(0.07 - np.abs(u), np.minimum(v + 1.7, 0.75 - v)) > 0
-    line = np.maximum(line * (1 - strings), 0)
+    line = line * (1 - strings)
     colour = mix(colour, CREAM, strings * smoothstep(0.25, 0.6, np.cos(2 * np.pi * u / 0.046)))
     w = np.abs(x - 2.55)
     flask = np.minimum(0.25 - w, np.minimum(y - 1.05, 2.05 - y))
@@ -60,9 +61,11 @@ def still_life(x, y):
     put(np.minimum(0.11 - w, 0.05 - np.abs(y - 0.38)), BRICK)
     g = np.abs(x - 3.32)
     cup = np.minimum(0.27 - 0.12 * (y - 1.15) ** 2 / 0.2 - g, np.minimum(y - 1.15, 1.68 - y))
-    put(np.maximum(np.maximum(cup, np.minimum(0.03 - g, 0.30 - np.abs(y - 1.9))), 0.21 - np.hypot(g, 4 * (y - 2.2))), halves(STEEL, BONE, x - 3.3))
+    stem, base = np.minimum(0.03 - g, 0.30 - np.abs(y - 1.9)), 0.21 - np.hypot(g, 4 * (y - 2.2))
+    put(np.maximum(np.maximum(cup, stem), base), halves(STEEL, BONE, x - 3.3))
     put(np.minimum(cup, y - 1.38), halves(BRICK, SIENNA, x - 3.25))
-    for cx, cy, r, dark, light in ((2.75, 2.35, 0.25, BRICK, OCHRE), (3.2, 2.5, 0.23, MOSS, LIME), (2.35, 2.55, 0.21, SIENNA, ROSE)):
+    apple, pear, plum = (2.75, 2.35, 0.25, BRICK, OCHRE), (3.2, 2.5, 0.23, MOSS, LIME), (2.35, 2.55, 0.21, SIENNA, ROSE)
+    for cx, cy, r, dark, light in (apple, pear, plum):
         put(r - np.hypot(x - cx, y - cy), halves(dark, light, cx - x - 0.6 * (y - cy)))
     return colour, line
 
@@ -81,7 +84,7 @@ class Facets:
             cx, cy = x[p].mean() + rng.normal(0, 0.06), y[p].mean() + rng.normal(0, 0.06)
             spread = np.cov(x[p], y[p])
             a = np.arctan2(*np.linalg.eigh(spread)[1][::-1, 1]) + rng.normal(0, 0.5)  # across the longer way
-            a += 0.5 * np.sin(4 * (a - 0.6)) * 0.5  # a few directions prevail
+            a += 0.25 * np.sin(4 * (a - 0.6))  # a few directions prevail
             d = (x[p] - cx) * np.cos(a) + (y[p] - cy) * np.sin(a)
             if rng.random() < 0.3:  # an arc
                 r = rng.uniform(0.6, 1.4)

@@ -99,14 +99,15 @@ def wave(p, base, tall, pace, phase, lean, tones):
     swell = 0.5 + 0.5 * np.sin(pace * x + phase)
     top = base - tall * swell**2.2 - 0.02 * p.wobble
     depth = p.y - top
-    claw = 0.035 * swell * np.abs(np.sin(24 * x + 3 * np.sin(5 * x))) + 0.02 * swell * np.abs(np.sin(57 * x + 2 * p.wobble))
-    body = pixels(depth + claw)
+    claw = 0.035 * np.abs(np.sin(24 * x + 3 * np.sin(5 * x))) + 0.02 * np.abs(np.sin(57 * x + 2 * p.wobble))
+    body = pixels(depth + claw * swell)
     p.clear(body)
     p.misfit = np.random.default_rng(int(100 * base)).normal(0, 1.0, 2)
     foam = 0.05 + 0.16 * swell**2 + 0.04 * np.abs(np.sin(19 * x + 40 * depth * swell)) * swell
     under = pixels(depth - foam)
     p.ink(under, ramp(tones, (depth - foam) / 0.65))
-    stripe = np.sin(2 * np.pi * ((depth - foam) * (1 - 0.35 * swell) / 0.105) + 1.3 * np.sin(2.2 * pace * x) + 0.5 * p.wobble)
+    back = (depth - foam) * (1 - 0.35 * swell)
+    stripe = np.sin(60 * back + 1.3 * np.sin(2.2 * pace * x) + 0.5 * p.wobble)
     fat = pixels(stripe - 0.55 + 0.5 * smoothstep(0.1, 0.6, depth))
     p.ink(np.minimum(fat, under - 4), MIST)
     p.line(fat, 0.55, under > 4)
