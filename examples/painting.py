@@ -7,7 +7,7 @@ colour up unevenly, and leave ridges of paint, which a raking light then shows.
 from dataclasses import dataclass
 
 import numpy as np
-from fields import mix, smoothstep
+from fields import along, mix, ramp, smooth_noise, smoothstep
 from scipy import ndimage
 
 WIDTH, HEIGHT = 768, 576
@@ -16,18 +16,6 @@ SCALE = 1.5  # painted larger than shown, for clean edges
 NIGHT, ULTRAMARINE, COBALT, TEAL = (0.05, 0.06, 0.20), (0.09, 0.14, 0.47), (0.14, 0.34, 0.70), (0.08, 0.53, 0.58)
 MINT, CREAM, LEMON, OCHRE = (0.60, 0.83, 0.72), (0.98, 0.93, 0.76), (0.98, 0.82, 0.30), (0.86, 0.58, 0.14)
 ORANGE, VERMILION, PLUM, MOSS = (0.93, 0.43, 0.11), (0.79, 0.17, 0.10), (0.29, 0.09, 0.25), (0.16, 0.33, 0.17)
-
-
-def ramp(colours, t):
-    """Colours (k, 3) at positions `t` in 0..1, shape (..., 3)."""
-    stops = np.linspace(0, 1, len(colours))
-    return np.stack([np.interp(t, stops, channel) for channel in np.transpose(colours)], -1)
-
-
-def smooth_noise(shape, scale, rng):
-    """Gaussian-filtered white noise of unit variance."""
-    noise = ndimage.gaussian_filter(rng.standard_normal(shape), scale, mode="wrap")
-    return (noise - noise.mean()) / noise.std()
 
 
 # ------------------------------------------------------------------------------------------------ the composition
@@ -46,12 +34,6 @@ class Composition:
         self.colour[where] = np.broadcast_to(colour, self.colour.shape)[where]
         self.flow[where] = flow[where]
         self.detail = np.where(where, np.maximum(detail, 0.25 * self.detail), self.detail)
-
-
-def along(field):
-    """Unit direction (x, y) along the level lines of `field`."""
-    dy, dx = np.gradient(field)
-    return np.stack([-dy, dx], -1) / (np.hypot(dx, dy)[..., None] + 1e-9)
 
 
 def paint_sky(x, y, noise, rng):
