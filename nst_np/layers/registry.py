@@ -70,6 +70,11 @@ def example_away_from_zero(xp: Any, rng: Any, height: int, width: int) -> tuple[
     return xp.asarray(x + (2 * (x > 0) - 1) * 0.1), ()
 
 
+def example_of_odd_multiples(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    """Odd multiples of 0.3: what whole numbers make of them lies on a lattice, and a kink can lie between its points."""
+    return xp.asarray(0.3 * (2 * rng.integers(-5, 5, (height, width, 3)) + 1)), ()
+
+
 def example_without_ties(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
     """No two values are closer than 0.1, so no step of a finite difference changes which one is the largest."""
     return xp.asarray(rng.permutation(height * width * 3).reshape(height, width, 3) * 0.1), ()
