@@ -71,7 +71,7 @@ def example_away_from_zero(xp: Any, rng: Any, height: int, width: int) -> tuple[
 
 
 def example_of_odd_multiples(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
-    """Odd multiples of 0.3: what whole numbers make of them lies on a lattice, and a kink can lie between its points."""
+    """Odd multiples of 0.3: what whole numbers make of them is a lattice, and a kink can lie between its points."""
     return xp.asarray(0.3 * (2 * rng.integers(-5, 5, (height, width, 3)) + 1)), ()
 
 
