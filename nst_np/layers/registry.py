@@ -19,7 +19,8 @@ class Registered:
     Attributes
     ----------
     function : the layer.
-    example : ``example(xp, rng, height, width) -> (x, arguments)``, with `x` away from the layer's kinks.
+    example : ``example(xp, rng, height, width) -> (x, arguments)``, with `x` away from the layer's kinks whatever the
+        `rng`: no step of a finite difference, ``2 * gradcheck.STEP`` long in any direction, crosses one.
     linear : whether ``y`` is linear (or affine) in ``x``.
     """
 
