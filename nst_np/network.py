@@ -120,8 +120,8 @@ class FeatureNetwork(ABC):
     def features(self, image: Array, taps: Iterable[str]) -> Features:
         """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``.
 
-        They are made in the parts that `scan` shows, so they are the same bits as what it shows for the same taps: a
-        matrix product of another shape may be rounded otherwise. What is aimed at an image's features is met there.
+        They are made in the parts that `scan` shows, so for the same taps they are the same bits as what it shows: a
+        matrix product of another shape may be rounded otherwise. So a content loss is exactly 0 at its own image.
         """
         whole: Features = {}
         lock = threading.Lock()

@@ -468,7 +468,7 @@ def test_so_many_at_a_time_and_in_order(fake_worker, tmp_path):
     code = textwrap.dedent(f"""
         os.chdir({str(tmp_path)!r})
         open('starts', 'a').write('+')
-        while open('starts').read().count('+') < 2:  # the first waits for the second, however slowly that starts
+        while open('starts').read().count('+') < 2:  # the first waits for the second, however late that starts
             time.sleep(0.01)
         time.sleep(0.2)
         open('starts', 'a').write('-')

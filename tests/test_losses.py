@@ -85,7 +85,7 @@ def test_float32_in_float32_out(name):
 def test_statistics_add_up_over_regions(name):
     """Two halves of the features, their statistics added, give the loss and gradient of the whole.
 
-    If the loss says so; and if it does not, they give another loss.
+    So it is if the loss says that its statistics add up; if it does not, the value must be another one.
     """
     rng = np.random.default_rng(0)
     F, T = rng.standard_normal((2, 10, 7, 4))
