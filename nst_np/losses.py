@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from nst_np.backend import Backend
 
@@ -32,7 +32,14 @@ TINY = 1e-12  # keeps the relative losses finite where the target is constant or
 
 
 class Loss(ABC):
-    """What the objective asks of a loss."""
+    """What the objective asks of a loss.
+
+    Attributes
+    ----------
+    adds_up : whether the statistics of two regions add up to that of their union.
+    """
+
+    adds_up: ClassVar[bool] = True
 
     def rows(self, rows: slice) -> Loss:
         """The same loss for those who have only some rows of the features to give to `statistic` and `pull_back`."""
@@ -259,6 +266,8 @@ class TotalVariation(Loss):
     Not in Gatys et al. 2015, and of a whole image only: differences reach across rows. Each difference pulls its two
     pixels together: ``dE/dx`` is ``-2`` the differences at their first pixel and ``+2`` at their second.
     """
+
+    adds_up = False
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """The sum of squared vertical differences and how many there are, and the same of horizontal ones."""

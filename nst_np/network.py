@@ -133,8 +133,26 @@ class FeatureNetwork(ABC):
         return twin
 
     def features(self, image: Array, taps: Iterable[str]) -> Features:
-        """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``."""
-        return self.forward(image, taps)[0]
+        """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``.
+
+        They are made in the parts that `scan` shows, so for the same taps they are the same bits as what it shows: a
+        matrix product of another shape may be rounded otherwise. So a content loss is exactly 0 at its own image.
+        """
+        whole: Features = {}
+        lock = threading.Lock()
+
+        def look(layer: str, rows: slice, F: Array) -> None:
+            if rows == ALL:
+                whole[layer] = F
+                return
+            with lock:
+                if layer not in whole:
+                    shape = image.shape[0] // self.stride(layer), *F.shape[1:]
+                    whole[layer] = self.backend.xp.empty_like(F, shape=shape)  # with its axes in memory as those of F
+            whole[layer][rows] = F
+
+        self.scan(image, taps, look)
+        return {layer: whole[layer] for layer in self.layers if layer in whole}
 
     def _checked(self, image: Array, taps: Iterable[str]) -> tuple[Array, frozenset[str]]:
         """The image on the device, and the taps as a set; or the errors of `forward`."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 FUNCTIONS = (
-    "abs", "concatenate", "empty", "matmul", "maximum", "multiply", "packbits", "pad", "subtract", "sum",
+    "abs", "concatenate", "empty", "empty_like", "matmul", "maximum", "multiply", "packbits", "pad", "subtract", "sum",
     "unpackbits", "where", "zeros", "zeros_like",
 )  # fmt: skip
 SCALARS = (bool, int, float, complex)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -139,6 +140,8 @@ def test_evaluations_on_a_gpu_are_measured_on_it(hurried, capsys):
 
 
 def test_heading_says_what_is_tuned(monkeypatch):
+    for name in [name for name in os.environ if name.startswith(measuring.TUNING)]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
     monkeypatch.setattr(sys, "argv", ["/somewhere/run.py", "64"])
     text = measuring.heading("Title", measuring.arguments("What it is.", (64,)).parse_args(["--threads", "7"]))

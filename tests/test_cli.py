@@ -634,7 +634,7 @@ def interrupt(process, seen):
         if line.startswith(seen):
             process.send_signal(signal.SIGINT)
             break
-    return "".join(lines) + process.communicate(timeout=30)[1]
+    return "".join(lines) + process.communicate(timeout=60)[1]
 
 
 def started(*arguments):

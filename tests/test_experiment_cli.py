@@ -343,7 +343,7 @@ def test_ctrl_c(command):
     while not (workers := psutil.Process(process.pid).children()):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    err = process.communicate(timeout=20)[1]
+    err = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     line = "nst-np-experiment: interrupted; 0 of 2 runs are done, and the same command goes on with the rest"
     assert err.splitlines() == [line]

@@ -324,7 +324,7 @@ def started(text, **options):
                             text=True, encoding="utf-8", env=environment, **options)
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -381,7 +381,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(folder):
     process = started(LONG)
     worker_process = long_run_started(process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert out == "Summary(total=2, done=1, failed={}, interrupted=True)\n"
     assert "Traceback" not in err
     assert ended(worker_process)
@@ -397,7 +397,7 @@ def test_a_disk_without_room_stops_everything(folder):
     text = FOUR.replace("[rows]\noptimizer = [\"lbfgs\", \"adam\"]", "")
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # noqa: E731
     process = started(text, preexec_fn=limit)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     last = err.splitlines()[-1]
     assert last.startswith("nst_np.errors.NSTError: folder 'out' cannot be written: output image ")
     assert last.endswith("(File too large); 0 of 2 runs are done, and the same command goes on with the rest")
@@ -465,8 +465,15 @@ def test_how_processes_end(fake_worker):
 
 
 def test_so_many_at_a_time_and_in_order(fake_worker, tmp_path):
-    code = "open('starts', 'a').write('+'); time.sleep(0.2); open('starts', 'a').write('-')"
-    tasks = fake_worker(*[f"os.chdir({str(tmp_path)!r}); {code}"] * 5)
+    code = textwrap.dedent(f"""
+        os.chdir({str(tmp_path)!r})
+        open('starts', 'a').write('+')
+        while open('starts').read().count('+') < 2:  # the first waits for the second, however late that starts
+            time.sleep(0.01)
+        time.sleep(0.2)
+        open('starts', 'a').write('-')
+    """)
+    tasks = fake_worker(*[code] * 5)
     list(pool.work(tasks, 2))
     level = highest = 0
     for sign in (tmp_path / "starts").read_text():

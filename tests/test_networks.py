@@ -351,6 +351,19 @@ def assert_scan_is_forward(net, taps, x):
     np.testing.assert_allclose(gradient, expected, atol=1e-10 * np.abs(expected).max())
 
 
+@pytest.mark.usefixtures("small_bands")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "taps"), SCANS)
+def test_features_are_the_same_bits_as_what_scan_shows(name, taps, dtype):
+    """On every processor: a matrix product of another shape may be rounded otherwise."""
+    net, x, shown = network(name, dtype), image(45, 37), {tap: {} for tap in taps}
+    net.scan(x, taps, lambda layer, rows, F: shown[layer].update({rows.start or 0: F}))
+    features = net.features(x, taps)
+    assert sorted(features, key=net.layers.index) == list(features) == sorted(taps, key=net.layers.index)
+    for layer, parts in shown.items():
+        np.testing.assert_array_equal(features[layer], np.concatenate([parts[start] for start in sorted(parts)]))
+
+
 @pytest.mark.parametrize(("name", "taps"), [("vgg19", ["relu1_1"]), ("wavelet", ["scale1"])])
 def test_what_is_shown_in_bands_is_never_whole(name, taps, monkeypatch):
     import tracemalloc

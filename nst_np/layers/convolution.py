@@ -7,7 +7,7 @@ from typing import Any
 
 from nst_np.layers.pooling import average_pool
 from nst_np.layers.rectifiers import relu
-from nst_np.layers.registry import Array, Backward, example_image, in_turn, layer
+from nst_np.layers.registry import Array, Backward, example_of_odd_multiples, in_turn, layer
 
 
 def correlate3x3(xp: Any, x: Array, kernel: Array) -> Array:
@@ -37,8 +37,13 @@ def flipped(kernel: Array) -> Array:
 
 
 def _conv_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
-    x, _ = example_image(xp, rng, height, width)
-    return x, (xp.asarray(rng.standard_normal((3, 3, 3, 4))), xp.asarray(rng.standard_normal(4)))
+    """For a rectifier behind it: ``y`` is 0.03 times a whole number and a half, at least 0.015 from zero.
+
+    A step along a vector of length v moves it by no more than ‖kernel[…, k]‖ v, and that norm is below 5.
+    """
+    x, _ = example_of_odd_multiples(xp, rng, height, width)
+    kernel, bias = rng.integers(-9, 10, (3, 3, 3, 4)), rng.integers(-99, 100, 4) + 0.5
+    return x, (xp.asarray(0.1 * kernel), xp.asarray(0.03 * bias))
 
 
 @layer(_conv_example, linear=True)

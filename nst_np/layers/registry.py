@@ -19,7 +19,8 @@ class Registered:
     Attributes
     ----------
     function : the layer.
-    example : ``example(xp, rng, height, width) -> (x, arguments)``, with `x` away from the layer's kinks.
+    example : ``example(xp, rng, height, width) -> (x, arguments)``, with `x` away from the layer's kinks whatever the
+        `rng`: no step of a finite difference, ``2 * gradcheck.STEP`` long in any direction, crosses one.
     linear : whether ``y`` is linear (or affine) in ``x``.
     """
 
@@ -68,6 +69,11 @@ def example_away_from_zero(xp: Any, rng: Any, height: int, width: int) -> tuple[
     """No value is closer to zero than 0.1."""
     x = rng.standard_normal((height, width, 3))
     return xp.asarray(x + (2 * (x > 0) - 1) * 0.1), ()
+
+
+def example_of_odd_multiples(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    """Odd multiples of 0.3: what whole numbers make of them is a lattice, and a kink can lie between its points."""
+    return xp.asarray(0.3 * (2 * rng.integers(-5, 5, (height, width, 3)) + 1)), ()
 
 
 def example_without_ties(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:

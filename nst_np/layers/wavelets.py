@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from nst_np.layers.rectifiers import crelu
-from nst_np.layers.registry import Array, Backward, example_image, in_turn, layer
+from nst_np.layers.registry import Array, Backward, example_of_odd_multiples, in_turn, layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,19 @@ class WaveletBank:
 
 
 def _bank_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
-    def factor(*shape: int) -> Array:
-        return xp.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+    """For a rectifier behind it: both parts of a response are odd multiples of 0.3, at least that far from zero.
 
-    x, _ = example_image(xp, rng, height, width)
-    return x, (WaveletBank(factor(4, 5), factor(4, 5), factor(4, 3)),)
+    A factor's entries are ±1 and ±i. So a response is 0.3 (1 + i) times a sum of 3 × 25 terms, each of them an odd
+    number or i times one: of an odd number of terms, one part is odd and the other even. Then the sum and the
+    difference of both are odd, and these are the parts of (1 + i) times it. A step along a vector of length v moves a
+    part by no more than ‖ψ‖ v, and that norm is at most 3 √2 · 5.
+    """
+
+    def factor(*shape: int) -> Array:
+        return xp.asarray(1j ** rng.integers(4, size=shape))
+
+    x, _ = example_of_odd_multiples(xp, rng, height, width)
+    return x, (WaveletBank(factor(3, 5), factor(3, 5), (1 + 1j) * factor(3, 4)),)
 
 
 @layer(_bank_example, linear=True)
