@@ -99,7 +99,7 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
     frames = callbacks.Frames(config.output, config.save_every, config.quality)
     images.check_writable(config.output)
     if config.save_every:
-        images.check_writable(frames.path(config.iterations * config.coarse_to_fine))
+        images.check_writable(frames.path(config.iterations))
     if config.history is not None:
         callbacks.check_history(config.history)
         if _same_file(config.history, config.output):

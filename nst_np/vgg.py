@@ -33,7 +33,7 @@ Descent = Callable[..., Any]  # (gradients, dx) to dx, None for zero: see `climb
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
 CHANNELS = 64  # of the first block
-STYLE_LAYERS = {"relu1_1": 0.2, "relu2_1": 0.2, "relu3_1": 0.2, "relu4_1": 0.2, "relu5_1": 0.2}
+STYLE_LAYERS = {"relu1_1": 256 / 341, "relu2_1": 64 / 341, "relu3_1": 16 / 341, "relu4_1": 4 / 341, "relu5_1": 1 / 341}
 POOLS = {"average": layers.average_pool, "max": layers.max_pool}
 SEEN = {"average": 2, "max": 4}  # rows around a band on which its gradient depends, through conv1_2 and the pooling
 
@@ -86,7 +86,7 @@ class VGG(FeatureNetwork):
         return int(2 ** sum(name.startswith("pool") for name in self.layers[: self.layers.index(layer) + 1]))
 
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
-        """The layers of Gatys et al. 2015 (there before the ReLU, as is rarely done since), at any size."""
+        """The layers of Gatys et al. 2015 (there before the ReLU, as is rarely done since), the deeper the less weight."""
         return dict(CONTENT_LAYERS), dict(STYLE_LAYERS)
 
     def describe(self) -> str:

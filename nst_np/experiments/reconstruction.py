@@ -68,5 +68,5 @@ def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress
         return list(VGG_LAYERS)
     name = "content image" if contents else "style image"
     height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
-    halvings = settings.coarse_to_fine - 1
-    return [f"scale{s}" for s in range(1, scales_of(height >> halvings, width >> halvings) + 1)]
+    smallest = scaled_shape((height, width), factors([(height, width)], settings.coarse_to_fine)[0])
+    return [f"scale{s}" for s in range(1, scales_of(*smallest) + 1)]
