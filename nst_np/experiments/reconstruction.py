@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nst_np.canvas import factors, scaled_shape
 from nst_np.config import NO_IMAGE
 from nst_np.errors import InputError
 from nst_np.experiments.grid import expand
