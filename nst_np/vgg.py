@@ -86,7 +86,7 @@ class VGG(FeatureNetwork):
         return int(2 ** sum(name.startswith("pool") for name in self.layers[: self.layers.index(layer) + 1]))
 
     def default_layers(self, *shapes: tuple[int, ...]) -> tuple[dict[str, float], dict[str, float]]:
-        """The layers of Gatys et al. 2015 (there before the ReLU, as is rarely done since), the deeper the less weight."""
+        """The layers of Gatys et al. 2015, but after the ReLU, as most do since; the deeper, the less weight."""
         return dict(CONTENT_LAYERS), dict(STYLE_LAYERS)
 
     def describe(self) -> str:

@@ -23,7 +23,8 @@ class Display:
 
     def __init__(self, stream: Stream | None, runs: Sequence[Run]) -> None:
         self._stream = stream
-        self._expected = {run.name: run.config.iterations * (run.config.coarse_to_fine or 1) for run in runs}  # so far as is known
+        # Until a run says how many they are, those of one size.
+        self._expected = {run.name: run.config.iterations for run in runs}
         self._done = dict.fromkeys(self._expected, 0)
         self._over = 0
         self._start = time.monotonic()
