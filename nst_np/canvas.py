@@ -50,8 +50,8 @@ def factors(shapes: Iterable[tuple[int, ...]], sizes: int | None) -> list[float]
 
 
 def margin_of(shape: tuple[int, ...], wanted: int) -> int:
-    """The margin of a picture, in pixels: what is wanted, up to an eighth of the shorter side."""
-    return min(wanted, min(shape[:2]) // 8)
+    """The margin of a picture, in pixels: what is wanted, up to an eighth of the shorter side; none below SMALLEST."""
+    return min(wanted, min(shape[:2]) // 8) if min(shape[:2]) >= SMALLEST else 0
 
 
 def closed(image: Pixels) -> Pixels:

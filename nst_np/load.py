@@ -10,6 +10,7 @@ from nst_np.backend import make_backend
 from nst_np.config import NETWORKS, Config, replace
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
+from nst_np.presets import preset
 
 Say = Callable[[str], None]
 
@@ -68,6 +69,16 @@ def settled(wanted: Config, network: FeatureNetwork) -> Config:
     """`wanted` with what ``"auto"`` turned out to be: the same network is loaded again, even after a download."""
     compact = wanted.weights == "auto" and network.is_compact
     return replace(wanted, network=network.name, weights="compact" if compact else wanted.weights)
+
+
+def other_network(name: str | None, network: str) -> str | None:
+    """A line on the network that a preset's system has, where ``"auto"`` turns out to be another one."""
+    from nst_np.weights import find_weights
+
+    own = "" if name is None else preset(name).architecture
+    if not own or network != "auto" or find_weights(own).found is not None:
+        return None
+    return f"preset {name} is a system with {own.upper()}: --network {own}, or nst-np-fetch {own}, downloads it once"
 
 
 def check_layers(config: Config) -> None:

@@ -20,16 +20,19 @@ class Preset:
     ----------
     name, title : what it is called, and one line on what it is.
     settings : fields of `nst_np.Config`. Those that are not named keep their defaults.
+    architecture : the VGG that the system has. Of VGG19 the settings say nothing: ``"auto"`` is VGG19 where it can be.
     """
 
     name: str
     title: str
     settings: Mapping[str, Any]
+    architecture: str = "vgg19"
 
 
-def _preset(name: str, title: str, **settings: Any) -> Preset:
-    """A preset that has none of what these systems had not: several sizes, a margin, centred contents."""
-    return Preset(name, title, {**settings, "center_content": False, "coarse_to_fine": 1, "margin": 0})
+def _preset(name: str, title: str, architecture: str = "vgg19", **settings: Any) -> Preset:
+    """A preset that has none of what these systems had not: several sizes, a margin, centred contents, smoothing."""
+    plain = {"center_content": False, "coarse_to_fine": 1, "margin": 0}
+    return Preset(name, title, {"tv_weight": 0.0, **settings, **plain}, architecture)
 
 
 def _blocks(layer: str, weight: float) -> dict[str, float]:
@@ -40,7 +43,7 @@ def _blocks(layer: str, weight: float) -> dict[str, float]:
 # fmt: off
 _ALL = (
     _preset(
-        "gnr652", "VGG16, content and style losses at each layer, from noise",
+        "gnr652", "VGG16, content and style losses at each layer, from noise", "vgg16",
         network="vgg16", pooling="max",
         content_layers=_blocks("relu{}_1", 1.0), style_layers=_blocks("relu{}_1", 1.0),
         content_weight=8e-6, style_weight=3e-5, normalization="mean",
@@ -48,14 +51,14 @@ _ALL = (
     ),
     _preset(
         "waykar", "VGG19 from noise, with the style cost 1/(2HWC)² Σ(G - A)²",
-        network="vgg19", pooling="average",
+        pooling="average",
         content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
         content_weight=1e-3, style_weight=1.0, normalization="published",
         optimizer="adam", iterations=500, init="noise",
     ),
     _preset(
         "config-adam", "VGG19 and Adam from the content image, a frame every 5 iterations",
-        network="vgg19", pooling="average",
+        pooling="average",
         content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
         content_weight=1e-3, style_weight=1.0, normalization="published",
         optimizer="adam", iterations=500, init="content", save_every=5,
@@ -63,7 +66,7 @@ _ALL = (
     _preset(
         "e4040", "VGG19 and Adam at 224×224 from content mixed with noise, weights 10 and 10,000",
         size=224, fit="square",
-        network="vgg19", pooling="average",
+        pooling="average",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_2", 0.2),
         content_weight=10.0, style_weight=1e4, normalization="published",
         optimizer="adam", iterations=1000, init="mix", noise_ratio=0.6,
@@ -71,7 +74,7 @@ _ALL = (
     ),
     _preset(
         "gatys2015", "the paper: VGG19 with average pooling and L-BFGS, from noise",
-        network="vgg19", pooling="average",
+        pooling="average",
         content_layers={"conv4_2": 1.0}, style_layers=_blocks("conv{}_1", 0.2),
         content_weight=1e-3, style_weight=1.0, normalization="published",
         optimizer="lbfgs", iterations=500, init="noise",
@@ -79,7 +82,7 @@ _ALL = (
     _preset(
         "johnson", "jcjohnson/neural-style: weights 5, 100 and 1e-3, 1,000 iterations of L-BFGS from noise",
         size=512, fit="longer",
-        network="vgg19", pooling="max",
+        pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
         content_weight=5.0, style_weight=100.0, normalization="mean",
         tv_weight=5e-4, tv_normalization="published",  # its gradient is that of half the sum of squares
@@ -88,14 +91,14 @@ _ALL = (
     _preset(
         "gatys-notebook", "leongatys/PytorchNeuralStyleTransfer: weights 1 and 1e3/N², L-BFGS from the content image",
         size=512, fit="shorter",
-        network="vgg19", pooling="max",
+        pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
         content_weight=1.0, style_weight=1e3, normalization="mean",  # which has the 1/N² in it
         optimizer="lbfgs", iterations=500, init="content",
     ),
     _preset(
         "anishathalye", "anishathalye/neural-style: weights 5, 500 and 100, 1,000 iterations of Adam from noise",
-        network="vgg19", pooling="max",
+        pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 0.2),
         content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean",
         optimizer="adam", learning_rate=10.0, iterations=1000, init="noise", noise_strength=0.256,

@@ -12,20 +12,32 @@ def image(height, width, seed=0):
     return np.random.default_rng(seed).uniform(60, 200, (height, width, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("shape", "sizes", "expected"), [
-    ((256, 384), 3, [0.25, 0.5, 1]),
-    ((255, 384), 3, [0.5, 1]),
-    ((4000, 3000), 2, [0.5, 1]),
-    ((127, 500), 3, [1]),
-    ((9, 9), 8, [1]),
-    ((512, 512), 1, [1]),
+@pytest.mark.parametrize(("shapes", "sizes", "expected"), [
+    ([(192, 300)], None, [0.25, 0.5, 1]),
+    ([(192, 300)], 2, [0.5, 1]),
+    ([(192, 300)], 9, [0.25, 0.5, 1]),
+    ([(300, 192), (96, 96)], None, [0.5, 1]),
+    ([(300, 192), (47, 960)], None, [1]),
+    ([(60, 500)], None, [1]),
+    ([(9, 9)], None, [1]),
+    ([(512, 512)], 1, [1]),
 ])
-def test_sizes(shape, sizes, expected):
-    assert canvas.factors(shape, sizes) == expected
+def test_sizes(shapes, sizes, expected):
+    assert canvas.factors(shapes, sizes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shorter", [68, 100, 135, 240, 384, 768, 20000])
+def test_pictures_of_any_size_begin_alike_and_grow_evenly(shorter):
+    factors = canvas.factors([(shorter, 2 * shorter)], None)
+    assert (factors[0] * shorter, factors[-1]) == pytest.approx((canvas.SMALLEST, 1))
+    growth = np.divide(factors[1:], factors[:-1])
+    assert growth == pytest.approx(growth[0])
+    assert 2**0.5 <= growth[0] < 2**1.5
 
 
 @pytest.mark.parametrize(("shape", "wanted", "margin"), [
-    ((256, 384), 16, 16), ((256, 384), 0, 0), ((64, 384), 100, 16), ((63, 384), 16, 0), ((9, 9), 16, 0),
+    ((256, 384), 16, 16), ((256, 384), 0, 0), ((64, 384), 100, 8), ((48, 384), 16, 6), ((47, 384), 16, 0),
+    ((9, 9), 16, 0),
 ])
 def test_margin(shape, wanted, margin):
     assert canvas.margin_of(shape, wanted) == margin

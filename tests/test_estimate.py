@@ -71,10 +71,11 @@ def test_time_by_the_pixel_falls_no_further_beyond_the_large_canvas():
 
 
 def test_a_plan_knows_its_sizes():
-    assert plan().canvas == (332, 432)
-    assert plan().factors == [0.25, 0.5, 1]
-    assert plan(margin=0, coarse_to_fine=1).canvas == (300, 400)
-    assert plan((63, 400)).canvas == (63, 400)
+    assert plan().seen() == (332, 432)
+    assert plan().factors == pytest.approx([0.16, 0.16 ** (2 / 3), 0.16 ** (1 / 3), 1])
+    assert len(plan(style=(60, 400)).factors) == 1
+    assert plan(margin=0, coarse_to_fine=1).seen() == (300, 400)
+    assert plan((47, 400)).seen() == (47, 400)
     assert plan((224, 224), None).is_small
     assert not plan((224, 226), None).is_small
     assert plan((16, 16), (256, 256)).is_small
@@ -83,7 +84,7 @@ def test_a_plan_knows_its_sizes():
 
 def test_a_tile_has_no_margin():
     tile = plan((128, 200), None, tileable=True, coarse_to_fine=2, margin=50)
-    assert (tile.margin, tile.canvas, tile.seen(), tile.seen(0.5)) == (0, (128, 200), (128, 200), (64, 100))
+    assert (tile.margin(), tile.seen(), tile.seen(0.5)) == (0, (128, 200), (64, 100))
     assert plan((128, 200), None).seen(0.5) == (80, 116)
 
 
@@ -135,9 +136,9 @@ def test_seconds_are_those_of_all_sizes():
     assert one.shape == (100, 100)
     adam = predict(plan((100, 100), (10, 10), iterations=10, coarse_to_fine=1, margin=0, optimizer="adam"), made_up, GB)
     assert adam.seconds == pytest.approx(11 * 11 + 10 * 0.5 + 100 + 1)
-    two = predict(plan((200, 200), None, iterations=10, coarse_to_fine=2, margin=0), made_up, GB)
-    assert two.iteration_seconds == pytest.approx(41.5)
-    assert two.seconds == pytest.approx((12.5 * 11 + 5 + 100) + (12.5 * 41 + 5 + 400))
+    two = predict(plan((192, 192), None, iterations=10, coarse_to_fine=2, margin=0), made_up, GB)
+    assert two.iteration_seconds == pytest.approx(1 + 36.864 + 0.5)
+    assert two.seconds == pytest.approx((12.5 * 10.216 + 5 + 92.16) + (12.5 * 37.864 + 5 + 368.64))
     with_margin = predict(plan((100, 100), None, margin=10), made_up, GB)
     assert with_margin.iteration_seconds == pytest.approx(1 + 14.4 + 0.5)
 
@@ -504,9 +505,10 @@ def test_an_estimate_refuses_what_the_run_refuses(quick_rehearsal, photo, painti
             call(photo, painting, content_layers={"scale1": 1.0}, style_layers={"scale5": 1.0}, **QUICK)
         with pytest.raises(SizeError, match="^content image is 48×32; scale4 needs at least 40×40$"):
             call(photo, painting, content_layers={"scale1": 1.0}, style_layers={"scale4": 1.0}, **QUICK)
-        message = ("content image is 88×72; scale5 needs at least 80×80 (at 0.25 of the size, where coarse_to_fine 3 "
-                   "begins) (with a margin of 16 pixels)")
+        message = ("content image is 72×60; scale5 needs at least 80×80 (at 0.25 of the size, where coarse_to_fine 3 "
+                   "begins) (with a margin of 6 pixels)")
         with pytest.raises(SizeError, match=f"^{re.escape(message)}$"):
-            call(np.zeros((256, 320, 3), np.uint8), painting, content_layers={"scale5": 1.0}, **QUICK)
+            call(np.zeros((192, 240, 3), np.uint8), np.zeros((200, 200, 3), np.uint8), content_layers={"scale5": 1.0},
+                 **QUICK)
         with pytest.raises(InputError, match="^output is for the command line only"):
             call(photo, painting, output="a.png", **QUICK)

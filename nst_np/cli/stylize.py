@@ -54,6 +54,10 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
     place_images(options)
     config = replace(Config(), **settings_of(options))
     _check_given(config, "content", "style")
+    from nst_np.load import other_network
+
+    if (line := other_network(options.preset, config.network)) is not None:
+        _say(Console(sys.stderr), options.quiet)(line)
     if options.estimate:
         return _estimate(config, options.quiet)
     _check_given(config, "output")

@@ -60,6 +60,7 @@ class Grid:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     runs: tuple[Run, ...]
+    preset: str | None = None
 
 
 def expand(sweep: Sweep, contents: Sequence[str], styles: Sequence[str], given: Mapping[str, Any]) -> Grid:
@@ -98,7 +99,7 @@ def expand(sweep: Sweep, contents: Sequence[str], styles: Sequence[str], given: 
             runs.append(Run(name, label or sweep.title, config, i, j, sweep.snapshots))
     iterations = tuple(f"{count} iteration{'s' * (count != 1)}" for count in sweep.snapshots)
     return Grid(sweep.title, tuple(row.label for row in rows), iterations or tuple(column.label for column in columns),
-                tuple(runs))
+                tuple(runs), sweep.preset)
 
 
 def _check_images(sweep: Sweep, contents: Sequence[str], styles: Sequence[str]) -> None:

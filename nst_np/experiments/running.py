@@ -18,7 +18,7 @@ from nst_np.experiments.folder import SETTINGS, Folder, Result, reason
 from nst_np.experiments.grid import Grid, Run
 from nst_np.experiments.identity import image_sums
 from nst_np.forecast.estimate import duration
-from nst_np.load import Say, check_layers, load_network, log, settled
+from nst_np.load import Say, check_layers, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
 
 
@@ -95,6 +95,8 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     """
     for run in grid.runs:
         check_layers(run.config)
+    if line := other_network(grid.preset, grid.runs[0].config.network):
+        say(line)
     networks: dict[tuple[str, ...], FeatureNetwork] = {}
     runs = []
     for run in grid.runs:
