@@ -37,11 +37,7 @@ VARIANTS = {
     "tv_weight 0": {"tv_weight": 0},
     "tv_weight 0.2": {"tv_weight": 0.2},
     "coarse_to_fine 1": {"coarse_to_fine": 1},
-    "coarse_to_fine 2": {"coarse_to_fine": 2},
-    "iterations 100": {"iterations": 100},
     "pooling max": {"pooling": "max"},
-    "margin 0": {"margin": 0},
-    "init noise": {"init": "noise"},
 }
 
 
