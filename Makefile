@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint bench clean
 
 demo: $(VENV)/installed
-	$(BIN)/python scripts/stylize.py examples/content.jpg examples/style.jpg -o demo.png --size 384
+	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png --size 384
 	@echo "The picture is $(CURDIR)/demo.png"
 
 test: $(VENV)/installed-test
