@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 
 from nst_np.engine import winograd
 from nst_np.engine.activations import Area, Reader, Writer, read_padded
-from nst_np.engine.products import multiply_rows
+from nst_np.engine.products import multiply
 from nst_np.engine.strips import AT_LEAST, Strips
 from nst_np.engine.winograd import PRODUCTS, TILE
 
 Array = Any
 
-BLOCK_BYTES = 2304 << 10  # of a thread's transformed tiles, before and after the products
+BLOCK_BYTES = 4608 << 10  # of a thread's transformed tiles, before and after the products
 PART_BYTES = 10 << 20  # of all threads' transformed tiles, before the products
 PART_TILES = 64  # enough of them for a part to be worth transforming all kernels for
-SLICE = 32  # output channels that a thread takes at a time, a multiple of eight
+SLICE = 64  # output channels that a thread takes at a time, a multiple of eight
+TILES = 128  # about as many that it multiplies with them at a time
 
 
 class Block(NamedTuple):
@@ -90,6 +91,7 @@ def by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Ar
 def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
                  write: Writer, part: Block) -> None:
     C, K = kernel.shape[2:]
+    rows = max(1, TILES // part.T)
 
     with strips.scratch() as take:
         V = take((PRODUCTS, part.n, part.T, C), kernel.dtype)
@@ -103,9 +105,13 @@ def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: A
             with strips.scratch() as take:
                 U = take((PRODUCTS, C, stop - start), kernel.dtype)
                 winograd.transform_kernel(kernel[..., channels], U, strips.scratch)
-                M = take((PRODUCTS, part.n, part.T, stop - start), kernel.dtype)
-                _multiply(V, U, M)
-                _transform_output(strips, M, None if bias is None else bias[channels], write, shape, part, channels)
+                some_bias = None if bias is None else bias[channels]
+                for top in range(0, part.n, rows):
+                    block = Block(part.top + top, part.left, min(rows, part.n - top), part.T)
+                    with strips.scratch() as take_block:
+                        M = take_block((PRODUCTS, block.n, block.T, stop - start), kernel.dtype)
+                        _multiply(V[:, top : top + block.n], U, M)
+                        _transform_output(strips, M, some_bias, write, shape, block, channels)
 
         strips.run(read_block, blocks(part, part.n * part.T))
         strips.map(convolve, K, SLICE)
@@ -123,7 +129,7 @@ def _transform_input(strips: Strips, read: Reader, shape: tuple[int, ...], block
 
 
 def _multiply(V: Array, U: Array, M: Array) -> None:
-    multiply_rows(V.reshape(PRODUCTS, -1, V.shape[-1]), U, M.reshape(PRODUCTS, -1, M.shape[-1]))
+    multiply(V.reshape(PRODUCTS, -1, V.shape[-1]), U, M.reshape(PRODUCTS, -1, M.shape[-1]))
 
 
 def _transform_output(strips: Strips, M: Array, bias: Array | None, write: Writer, shape: tuple[int, ...],
