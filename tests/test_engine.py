@@ -119,7 +119,6 @@ def test_winograd_at_every_remainder_of_a_size(name, kernel_bytes, dtype, monkey
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
     monkeypatch.setattr(convolution, "FEW_POSITIONS", 0)
     monkeypatch.setattr(tiled, "SLICE", 8)
-    monkeypatch.setattr(tiled, "TILES", 40)
     monkeypatch.setattr(tiled, "PART_BYTES", 100_000)
     sizes = [(height, 16 + 7 * height % 55) for height in range(16, 71)]
     assert {(height % 4, width % 4) for height, width in sizes} == {(a, b) for a in range(4) for b in range(4)}
@@ -168,7 +167,6 @@ def test_convolutions_give_the_same_bits_on_any_number_of_threads(name, kernel_b
     monkeypatch.setattr(convolution, "KERNEL_BYTES", kernel_bytes)
     monkeypatch.setattr(convolution, "FEW_POSITIONS", 0)
     monkeypatch.setattr(tiled, "SLICE", 8)
-    monkeypatch.setattr(tiled, "TILES", 40)
     assert_same_bits_on_any_number_of_threads(name, *convolution_example(70, 53, 16, 24))
 
 

@@ -1,7 +1,7 @@
 """Matrix products: the two of the style loss, on many positions and few channels, and those of a convolution's tiles.
 
 A BLAS usually copies ("packs") its matrices into an order of its own first. With its kernels for AVX-512, OpenBLAS
-multiplies small ones as they lie: for a convolution's tiles up to a quarter faster. With other kernels small products
+multiplies small ones as they lie, which makes a convolution's up to a quarter faster. With other kernels small products
 only pack the same numbers more often, and are slower.
 """
 
@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
@@ -24,10 +23,10 @@ UNPACKED = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # where it does: its na
 
 
 def multiply(A: Array, B: Array, out: Array) -> None:
-    """``A @ B`` of stacks, (P, M, C) @ (P, C, K) to (P, M, K), on a CPU; in blocks of rows of A where that is faster."""
+    """``A @ B``, (P, M, C) @ (P, C, K) to (P, M, K), on a CPU; in blocks of rows of A where those are faster."""
     (_, M, C), K = A.shape, B.shape[2]
-    rows = SMALL // (C * K) // 8 * 8 if _small_ones_are_faster() else 0
-    whole = M // rows * rows if rows else 0
+    rows = (SMALL // (C * K) // 8 * 8 if _small_ones_are_faster() else 0) or M
+    whole = M // rows * rows
     if whole:
         blocks = out[:, :whole].reshape(len(out), -1, rows, K)
         np.matmul(A[:, :whole].reshape(len(A), -1, rows, C), B[:, None], out=blocks)
@@ -37,6 +36,8 @@ def multiply(A: Array, B: Array, out: Array) -> None:
 
 @lru_cache
 def _small_ones_are_faster() -> bool:
+    from threadpoolctl import threadpool_info
+
     return any(library.get("architecture") in UNPACKED for library in threadpool_info())
 
 

@@ -21,7 +21,6 @@ BLOCK_BYTES = 4608 << 10  # of a thread's transformed tiles, before and after th
 PART_BYTES = 10 << 20  # of all threads' transformed tiles, before the products
 PART_TILES = 64  # enough of them for a part to be worth transforming all kernels for
 SLICE = 64  # output channels that a thread takes at a time, a multiple of eight
-TILES = 128  # about as many that it multiplies with them at a time
 
 
 class Block(NamedTuple):
@@ -91,7 +90,6 @@ def by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Ar
 def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
                  write: Writer, part: Block) -> None:
     C, K = kernel.shape[2:]
-    rows = max(1, TILES // part.T)
 
     with strips.scratch() as take:
         V = take((PRODUCTS, part.n, part.T, C), kernel.dtype)
@@ -105,13 +103,9 @@ def _by_channels(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: A
             with strips.scratch() as take:
                 U = take((PRODUCTS, C, stop - start), kernel.dtype)
                 winograd.transform_kernel(kernel[..., channels], U, strips.scratch)
-                some_bias = None if bias is None else bias[channels]
-                for top in range(0, part.n, rows):
-                    block = Block(part.top + top, part.left, min(rows, part.n - top), part.T)
-                    with strips.scratch() as take_block:
-                        M = take_block((PRODUCTS, block.n, block.T, stop - start), kernel.dtype)
-                        _multiply(V[:, top : top + block.n], U, M)
-                        _transform_output(strips, M, some_bias, write, shape, block, channels)
+                M = take((PRODUCTS, part.n, part.T, stop - start), kernel.dtype)
+                _multiply(V, U, M)
+                _transform_output(strips, M, None if bias is None else bias[channels], write, shape, part, channels)
 
         strips.run(read_block, blocks(part, part.n * part.T))
         strips.map(convolve, K, SLICE)
