@@ -254,10 +254,7 @@ def test_products(positions):
 @pytest.mark.parametrize("positions", [1, 7, 8, 64, 67])
 @pytest.mark.parametrize(("channels", "outputs"), [(7, 5), (16, 12), (64, 64), (12, 198)])
 @pytest.mark.parametrize("layout", ["channels last", "channels first"])
-def test_products_in_blocks(layout, channels, outputs, positions, dtype, monkeypatch):
-    """Of whole blocks, of blocks and a rest, and of less than a block, of rows and of columns."""
-    monkeypatch.setattr(products, "SMALL", 2000)
-    monkeypatch.setattr(products, "COLUMNS", 8)
+def test_products_in_either_order_of_memory(layout, channels, outputs, positions, dtype):
     rng = np.random.default_rng(0)
     Ft, B = rng.standard_normal((positions, channels)), rng.standard_normal((channels, outputs))
     expected = Ft @ B
@@ -272,6 +269,20 @@ def test_products_in_blocks(layout, channels, outputs, positions, dtype, monkeyp
     assert positions == 1 or made.flags.f_contiguous == (layout == "channels first")
     assert engine.product(Ft, B.astype(dtype), total) is total
     np.testing.assert_allclose(total, 1 + expected, **tolerance)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 64, 67])
+@pytest.mark.parametrize(("channels", "outputs"), [(7, 5), (16, 12), (64, 64)])
+@pytest.mark.parametrize("small_ones_are_faster", [True, False])
+def test_products_in_blocks(small_ones_are_faster, channels, outputs, rows, monkeypatch):
+    """Of whole blocks, of blocks and a rest, of less than a block, and of factors too large for any."""
+    monkeypatch.setattr(products, "SMALL", 2000)
+    monkeypatch.setattr(products, "_small_ones_are_faster", lambda: small_ones_are_faster)
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((3, rows, channels)), rng.standard_normal((3, channels, outputs))
+    out = np.full((3, rows, outputs), np.nan)
+    products.multiply(A, B, out)
+    np.testing.assert_allclose(out, A @ B, atol=1e-12)
 
 
 def test_products_of_no_positions():

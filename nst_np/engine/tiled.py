@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 from nst_np.engine import winograd
 from nst_np.engine.activations import Area, Reader, Writer, read_padded
-from nst_np.engine.products import multiply_rows
+from nst_np.engine.products import multiply
 from nst_np.engine.strips import AT_LEAST, Strips
 from nst_np.engine.winograd import PRODUCTS, TILE
 
 Array = Any
 
-BLOCK_BYTES = 2304 << 10  # of a thread's transformed tiles, before and after the products
+BLOCK_BYTES = 4608 << 10  # of a thread's transformed tiles, before and after the products
 PART_BYTES = 10 << 20  # of all threads' transformed tiles, before the products
 PART_TILES = 64  # enough of them for a part to be worth transforming all kernels for
-SLICE = 32  # output channels that a thread takes at a time, a multiple of eight
+SLICE = 64  # output channels that a thread takes at a time, a multiple of eight
 
 
 class Block(NamedTuple):
@@ -123,7 +123,7 @@ def _transform_input(strips: Strips, read: Reader, shape: tuple[int, ...], block
 
 
 def _multiply(V: Array, U: Array, M: Array) -> None:
-    multiply_rows(V.reshape(PRODUCTS, -1, V.shape[-1]), U, M.reshape(PRODUCTS, -1, M.shape[-1]))
+    multiply(V.reshape(PRODUCTS, -1, V.shape[-1]), U, M.reshape(PRODUCTS, -1, M.shape[-1]))
 
 
 def _transform_output(strips: Strips, M: Array, bias: Array | None, write: Writer, shape: tuple[int, ...],

@@ -28,7 +28,7 @@ Array = Any
 TILE = 4  # outputs of a tile along an axis
 SPAN = TILE + 2  # its inputs, which it shares with its neighbours; also the number of points
 PRODUCTS = SPAN * SPAN
-KERNEL_CHANNELS = 256  # input channels of a kernel that are transformed at a time
+KERNEL_CHANNELS = 128  # input channels of a kernel that are transformed at a time
 
 # Where the polynomials are evaluated; the sixth point is ∞. Any five would do. The usual 0, ±1, ±2 make prettier
 # matrices, and these, a result of trying, half the rounding error.
