@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 # Environment variables, by how they begin, that change how fast memory and BLAS are.
-TUNING = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "NST_NP_", "OMP_", "ONEDNN_", "OPENBLAS_", "THP_")
+TUNING = ("ATEN_", "GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "NST_NP_", "OMP_", "ONEDNN_", "OPENBLAS_", "THP_")
 
 ROOT = Path(__file__).resolve().parent.parent
 Built = TypeVar("Built")
