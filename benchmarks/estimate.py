@@ -2,7 +2,7 @@
 
     python benchmarks/estimate.py [SIZE …] [--device gpu]
 
-Square images and default settings (three sizes, L-BFGS) but for the number of iterations at each size; VGG19 with
+Square images and default settings (all sizes, L-BFGS) but for the number of iterations at each size; VGG19 with
 random weights. Compared are the median iteration at the picture's full size, the whole run, and its peak resident set
 above what the process held before it (Linux only); or what CuPy took, if a GPU's memory is what is foretold, as the
 nearer to its limit. L-BFGS has all of its memory after ten iterations.

@@ -3,7 +3,7 @@
     python benchmarks/run.py [SIZE …] [--iterations N]
 
 The example images as squares of SIZE² (default 256 and 512), both networks (VGG19 with random weights, read from a file
-as real ones are), default settings, so three sizes from coarse to fine and L-BFGS; but for the number of iterations
+as real ones are), default settings, so several sizes from coarse to fine and L-BFGS; but for the number of iterations
 at each size. Callbacks are those of the command line: progress to a pipe, a frame every tenth iteration, the history.
 
 The parts are timed from the outside: what they are called through is wrapped, and the clock runs for the
