@@ -2,14 +2,13 @@
 
 A network continues an image beyond its edges in some way, by mirroring or by zeros, and an optimiser finds out: it
 paints a frame of lines there. So the canvas has a margin, mirrored from the image, that is painted too and then cut
-off; it is as wide at every size. Work begins on a small canvas, where the network sees the whole picture at once and an
+off. Work begins on a small canvas, where the network sees the whole picture at once and an
 evaluation costs next to nothing, and goes on to larger ones for the detail.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,22 +30,26 @@ def scaled(image: Pixels, factor: float) -> Pixels:
     return image if factor == 1 else images.resize_image(image, *scaled_shape(image.shape, factor))
 
 
-def factors(shapes: Iterable[tuple[int, ...]], sizes: int | None) -> list[float]:
+def factors(shape: tuple[int, ...], sizes: int | None) -> list[float]:
     """Of the picture's size, from the smallest to 1, each about twice the one before.
 
-    They lead from SMALLEST up in even steps, so that pictures of any size begin alike: a preview shows what a large
+    They lead from SMALLEST up in even steps of 1.4 to 2.8 times, so that pictures of any size begin alike: a preview shows what a large
     picture will be.
 
     Parameters
     ----------
-    shapes : of the picture and of all style images, (height, width, …).
+    shape : of the picture, (height, width, …).
     sizes : how many of them, the last; None for all.
     """
-    shortest = min(min(shape[:2]) for shape in shapes)
-    octaves = math.log2(max(1, shortest / SMALLEST))
+    octaves = math.log2(max(1, min(shape[:2]) / SMALLEST))
     steps = math.floor(octaves + 0.5)
     every = [2 ** (-octaves * (1 - step / steps)) for step in range(steps)] + [1.0]
     return every if sizes is None else every[-sizes:]
+
+
+def style_factor(shape: tuple[int, ...], factor: float) -> float:
+    """What a style image of that shape is scaled by where the picture is by `factor`: never to less than SMALLEST."""
+    return min(1.0, max(factor, SMALLEST / min(shape[:2])))
 
 
 def margin_of(shape: tuple[int, ...], wanted: int) -> int:

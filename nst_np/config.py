@@ -75,8 +75,8 @@ class Config:
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
 
-    network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16; 'wavelet' is the quick one", choices=NETWORKS)
-    weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact, or compact where nothing exact is here and 'network' is not vgg19; 'random[:SEED]'", metavar="FILE")
+    network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
+    weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")
     pooling: str = _option("average", "network", "VGG's pooling", choices=POOLINGS)
 
     content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")
@@ -85,7 +85,7 @@ class Config:
     style_weight: float = _option(1.0, "objective", "β, the weight of the style loss", metavar="X", minimum=0)
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
-    tv_normalization: str | None = _option(None, "objective", "that of the total variation alone (default: as 'normalization')", choices=NORMALIZATIONS)
+    tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -98,7 +98,7 @@ class Config:
     noise_ratio: float = _option(0.6, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
     noise_strength: float = _option(5.0, "start", "standard deviation of the noise, in pixel values of 0–255; more leaves grain", metavar="X", minimum=0, maximum=255)
     coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about twice the one before (default: all from 48 pixels up)", metavar="N", minimum=1, maximum=16)
-    margin: int = _option(16, "start", "pixels painted beyond every edge, at every size, and cut off, so that no frame appears", metavar="N", minimum=0, maximum=1000)
+    margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears; at most an eighth of the picture at each size", metavar="N", minimum=0, maximum=1000)
     tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side; the light of a photograph is shifted for that")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
 
@@ -114,8 +114,8 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
-        if self.content_weight == self.style_weight == self.tv_weight == 0:
-            raise InputError("content_weight, style_weight and tv_weight are all 0: nothing to minimise")
+        if self.content_weight == self.style_weight == 0 and self.tv_weight in (0, Config.tv_weight):
+            raise InputError("content_weight and style_weight are both 0: nothing to minimise")
         self._check_styles()
 
     def _check_styles(self) -> None:

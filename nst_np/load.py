@@ -52,7 +52,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         from nst_np.wavelet import WaveletNetwork
 
         if str(weights) != "auto":
-            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}")
+            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}, "
+                             "not 'auto'")
         return WaveletNetwork(backend)
 
     from nst_np.vgg import VGG
@@ -60,8 +61,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
 
     loaded = load_weights(architecture, weights, progress=progress)
     if str(weights) == "auto" and loaded.is_compact:
-        say("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 (downloads 77 MB once), or "
-            "vgg16 with --weights exact (57 MB)")
+        say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights exact "
+            "(downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
     return VGG(loaded, backend, pooling=pooling, taps=taps)
 
 
@@ -71,14 +72,14 @@ def settled(wanted: Config, network: FeatureNetwork) -> Config:
     return replace(wanted, network=network.name, weights="compact" if compact else wanted.weights)
 
 
-def other_network(name: str | None, network: str) -> str | None:
+def other_network(name: str | None, config: Config) -> str | None:
     """A line on the network that a preset's system has, where ``"auto"`` turns out to be another one."""
     from nst_np.weights import find_weights
 
     own = "" if name is None else preset(name).architecture
-    if not own or network != "auto" or find_weights(own).found is not None:
+    if not own or config.network != "auto" or config.weights != "auto" or find_weights(own).found is not None:
         return None
-    return f"preset {name} is a system with {own.upper()}: --network {own}, or nst-np-fetch {own}, downloads it once"
+    return f"preset {name} was made for {own.upper()}; --network {own} downloads and uses it"
 
 
 def check_layers(config: Config) -> None:

@@ -100,7 +100,7 @@ _ALL = (
         "anishathalye", "anishathalye/neural-style: weights 5, 500 and 100, 1,000 iterations of Adam from noise",
         pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 0.2),
-        content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean",
+        content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean", tv_normalization="mean",
         optimizer="adam", learning_rate=10.0, iterations=1000, init="noise", noise_strength=0.256,
     ),
 )

@@ -356,7 +356,7 @@ class _Run:
     def _objective(self, content: Pixels | None, styles: Sequence[Pixels], factor: float) -> Objective:
         if content is not None:
             content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
-        styles = [canvas.scaled(style, factor) for style in styles]
+        styles = [canvas.scaled(style, canvas.style_factor(style.shape, factor)) for style in styles]
         with self._explained(factor):
             return objective_of(self.config, self.network, content, styles)
 
@@ -366,11 +366,10 @@ class _Run:
         try:
             yield
         except SizeError as error:
-            first = f" (at {factor:g} of the size, where coarse_to_fine {len(self.factors)} begins)"
-            size = "" if factor == 1 else first
-            pixels = self.plan.margin(factor)
-            margin = f" (with a margin of {pixels} pixels)" if pixels else ""
-            raise SizeError(f"{error}{size}{margin}") from error
+            sizes, margin = len(self.factors), self.plan.margin(factor)
+            size = "" if factor == 1 else f" (at the first of {sizes} sizes; coarse_to_fine {sizes - 1} begins larger)"
+            wider = f" (with a margin of {margin} pixels)" if margin and not str(error).startswith("style") else ""
+            raise SizeError(f"{error}{size}{wider}") from error
 
     def _result(self, best: _Best, status: str, message: str) -> StylizeResult:
         whole = best.pixels.shape[:2] == self.picture

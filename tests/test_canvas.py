@@ -12,23 +12,28 @@ def image(height, width, seed=0):
     return np.random.default_rng(seed).uniform(60, 200, (height, width, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("shapes", "sizes", "expected"), [
-    ([(192, 300)], None, [0.25, 0.5, 1]),
-    ([(192, 300)], 2, [0.5, 1]),
-    ([(192, 300)], 9, [0.25, 0.5, 1]),
-    ([(300, 192), (96, 96)], None, [0.5, 1]),
-    ([(300, 192), (47, 960)], None, [1]),
-    ([(60, 500)], None, [1]),
-    ([(9, 9)], None, [1]),
-    ([(512, 512)], 1, [1]),
+@pytest.mark.parametrize(("shape", "sizes", "expected"), [
+    ((192, 300), None, [0.25, 0.5, 1]),
+    ((300, 192), 2, [0.5, 1]),
+    ((192, 300), 9, [0.25, 0.5, 1]),
+    ((60, 500), None, [1]),
+    ((9, 9), None, [1]),
+    ((512, 512), 1, [1]),
 ])
-def test_sizes(shapes, sizes, expected):
-    assert canvas.factors(shapes, sizes) == pytest.approx(expected)
+def test_sizes(shape, sizes, expected):
+    assert canvas.factors(shape, sizes) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("shape", "factor", "expected"), [
+    ((480, 600), 0.25, 0.25), ((96, 600), 0.25, 0.5), ((48, 96), 0.25, 1), ((30, 900), 0.25, 1), ((480, 600), 1, 1),
+])
+def test_a_small_style_image_is_not_made_smaller_than_the_smallest_picture(shape, factor, expected):
+    assert canvas.style_factor(shape, factor) == expected
 
 
 @pytest.mark.parametrize("shorter", [68, 100, 135, 240, 384, 768, 20000])
 def test_pictures_of_any_size_begin_alike_and_grow_evenly(shorter):
-    factors = canvas.factors([(shorter, 2 * shorter)], None)
+    factors = canvas.factors((shorter, 2 * shorter), None)
     assert (factors[0] * shorter, factors[-1]) == pytest.approx((canvas.SMALLEST, 1))
     growth = np.divide(factors[1:], factors[:-1])
     assert growth == pytest.approx(growth[0])

@@ -73,7 +73,7 @@ def test_time_by_the_pixel_falls_no_further_beyond_the_large_canvas():
 def test_a_plan_knows_its_sizes():
     assert plan().seen() == (332, 432)
     assert plan().factors == pytest.approx([0.16, 0.16 ** (2 / 3), 0.16 ** (1 / 3), 1])
-    assert len(plan(style=(60, 400)).factors) == 1
+    assert plan(style=(60, 400)).seen_styles(0.16) == [(48, 320)]
     assert plan(margin=0, coarse_to_fine=1).seen() == (300, 400)
     assert plan((47, 400)).seen() == (47, 400)
     assert plan((224, 224), None).is_small
@@ -505,8 +505,8 @@ def test_an_estimate_refuses_what_the_run_refuses(quick_rehearsal, photo, painti
             call(photo, painting, content_layers={"scale1": 1.0}, style_layers={"scale5": 1.0}, **QUICK)
         with pytest.raises(SizeError, match="^content image is 48×32; scale4 needs at least 40×40$"):
             call(photo, painting, content_layers={"scale1": 1.0}, style_layers={"scale4": 1.0}, **QUICK)
-        message = ("content image is 72×60; scale5 needs at least 80×80 (at 0.25 of the size, where coarse_to_fine 3 "
-                   "begins) (with a margin of 6 pixels)")
+        message = ("content image is 72×60; scale5 needs at least 80×80 (at the first of 3 sizes; coarse_to_fine 2 "
+                   "begins larger) (with a margin of 6 pixels)")
         with pytest.raises(SizeError, match=f"^{re.escape(message)}$"):
             call(np.zeros((192, 240, 3), np.uint8), np.zeros((200, 200, 3), np.uint8), content_layers={"scale5": 1.0},
                  **QUICK)

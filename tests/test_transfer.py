@@ -393,8 +393,7 @@ def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_size
 
 def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):
     message = (
-        "style image is 20×20; scale4 needs at least 40×40 (at 0.5 of the size, where coarse_to_fine 2 begins) "
-        "(with a margin of 2 pixels)"
+        "style image is 20×20; scale4 needs at least 40×40 (at the first of 2 sizes; coarse_to_fine 1 begins larger)"
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         stylize(photo, painting, **TWO_SIZES, style_layers={"scale4": 1.0})

@@ -56,7 +56,7 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
     _check_given(config, "content", "style")
     from nst_np.load import other_network
 
-    if (line := other_network(options.preset, config.network)) is not None:
+    if (line := other_network(options.preset, config)) is not None:
         _say(Console(sys.stderr), options.quiet)(line)
     if options.estimate:
         return _estimate(config, options.quiet)

@@ -20,7 +20,7 @@ WHAT = ("content", "style")
 VGG_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
 #: Where no preset says otherwise: from noise, at one size, and with nothing left to a style that is not there.
-_SETTINGS: Mapping[str, Any] = {"size": 256, "init": "noise", "coarse_to_fine": 1, "center_content": False,
+_SETTINGS: Mapping[str, Any] = {"size": 256, "tv_weight": 0.0, "init": "noise", "coarse_to_fine": 1, "center_content": False,
                                 "iterations": 200}
 
 
@@ -69,5 +69,5 @@ def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress
         return list(VGG_LAYERS)
     name = "content image" if contents else "style image"
     height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
-    smallest = scaled_shape((height, width), factors([(height, width)], settings.coarse_to_fine)[0])
+    smallest = scaled_shape((height, width), factors((height, width), settings.coarse_to_fine)[0])
     return [f"scale{s}" for s in range(1, scales_of(*smallest) + 1)]

@@ -95,7 +95,7 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     """
     for run in grid.runs:
         check_layers(run.config)
-    if line := other_network(grid.preset, grid.runs[0].config.network):
+    if line := other_network(grid.preset, grid.runs[0].config):
         say(line)
     networks: dict[tuple[str, ...], FeatureNetwork] = {}
     runs = []
@@ -104,7 +104,7 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
         key = (wanted.network, wanted.weights, wanted.device, wanted.dtype)
         if key not in networks:
             network = load_network(wanted.network, wanted.weights, device=wanted.device, dtype=wanted.dtype, taps=(),
-                                   say=say, progress=progress)  # only what it is is wanted
+                                   say=say, progress=progress)  # only its name and kind are needed
             say(f"network {network.describe()}; on {network.backend.device}")
             networks[key] = network
         runs.append(replace(run, config=settled(wanted, networks[key])))

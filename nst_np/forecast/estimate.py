@@ -120,7 +120,7 @@ def _seconds(plan: Plan, costs: Costs) -> float:
     for factor in plan.factors:
         pixels = area(plan.seen(factor))
         seconds += evaluations * costs.evaluation(pixels) + iterations * costs.step(pixels)
-        seconds += costs.look(pixels) + sum(costs.look(area(style) * factor**2) for style in plan.styles)
+        seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(factor))
     return seconds
 
 

@@ -44,10 +44,14 @@ class Plan:
         margin = self.margin(factor)
         return height + 2 * margin, width + 2 * margin
 
+    def seen_styles(self, factor: float = 1) -> list[Shape]:
+        """The style images as they are looked at, at one of the sizes."""
+        return [scaled_shape(style, canvas.style_factor(style, factor)) for style in self.styles]
+
     @property
     def factors(self) -> list[float]:
         """Of all sizes at which it is painted, the smallest first."""
-        return canvas.factors((self.picture, *self.styles), self.config.coarse_to_fine)
+        return canvas.factors(self.picture, self.config.coarse_to_fine)
 
     @property
     def is_small(self) -> bool:
@@ -75,7 +79,7 @@ class Plan:
 
     def layers(self, network: FeatureNetwork, factor: float = 1) -> tuple[Layers, Layers]:
         """Content and style layers at one of the sizes, none for an image that is not looked at."""
-        shapes = [self.seen(factor)] * self.content + [scaled_shape(style, factor) for style in self.styles]
+        shapes = [self.seen(factor)] * self.content + self.seen_styles(factor)
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
         chosen = self.config.content_layers or defaults[0], self.config.style_layers or defaults[1]
         return chosen[0] if self.content else {}, chosen[1] if self.styles else {}
@@ -86,7 +90,7 @@ class Plan:
         content, style = self.layers(network, first)
         shape = self.seen(first)
         looks = [(content, shape, "content image")]
-        looks += [(style, scaled_shape(image, first), "style image") for image in self.styles]
+        looks += [(style, image, "style image") for image in self.seen_styles(first)]
         looks.append(({**content, **style}, shape, "content image" if content else "image"))
         for layers, seen, name in looks:
             network.check_taps(layers)

@@ -41,7 +41,6 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
     InputError
         If a package that reports need is not installed.
     """
-    shapes = [image.shape for image in (account.result.image, *account.styles)]
     return render(
         "page.html",
         account=account,
@@ -53,7 +52,7 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
         result=_picture("Result", _size(account.result.image), account.result.image, _PICTURE_SIDE),
         before=_before(account),
         limits=_limits(account),
-        several_sizes=len(canvas.factors(shapes, account.result.settings.coarse_to_fine)) > 1,
+        several_sizes=len(canvas.factors(account.result.image.shape, account.result.settings.coarse_to_fine)) > 1,
         losses=_losses(account),
         config=format_config(account.result.settings),
         data=_data(account),
