@@ -274,7 +274,7 @@ def test_a_reconstruction(command):
     assert names("out/runs") == ["01-01-scale1", "01-02-scale2", "01-03-scale3"]
     settings = read_config("out/runs/01-02-scale2/settings.ini")
     assert (settings["content_layers"], settings["style"], settings["center_content"], settings["init"]) == (
-        {"scale2": 1.0}, ("none",), False, "noise")
+        {"scale2": 1.0}, ("none",), False, "grey")
 
 
 def test_a_reconstruction_of_named_layers(command, refused):
