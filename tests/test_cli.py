@@ -297,7 +297,9 @@ def test_comments_in_a_picture(command):
         "--network vgg19 --weights random:3 --size 32 --iterations 1")
     assert re.search(r"^vgg19 from random:3 .*sha256:[0-9a-f]{64}.*; on cpu$", comments["network"])
     assert re.match(r"^all 1 iterations used; \d", comments["result"])
-    assert re.match(r"^total [\d.e-]+, content [\d.e-]+, style [\d.e-]+, tv [\d.e-]+, content relu4_2 ", comments["final losses"])
+    number = r"[\d.e-]+"
+    assert re.match(rf"^total {number}, content {number}, style {number}, tv {number}, content relu4_2 ",
+                    comments["final losses"])
     assert "seed = 0" in lines
 
 

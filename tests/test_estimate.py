@@ -15,7 +15,7 @@ import nst_np
 from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, memory, rehearsal
-from nst_np.forecast.estimate import ROUND_SIZES, amount, duration, predict
+from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, amount, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
 from nst_np.transfer import objective_of, run, stylize
 
@@ -168,13 +168,13 @@ def test_the_size_that_is_named_fits_and_the_next_larger_does_not(style, setting
     assert set(refused.fitting) == {"size"}
     size = refused.fitting["size"]
     larger = ROUND_SIZES[ROUND_SIZES.index(size) + 1]
-    assert predict(wanted.resized(size), made_up, 0.95 * free).fits
-    assert not predict(wanted.resized(larger), made_up, 0.95 * free).fits
+    assert predict(wanted.resized(size), made_up, PROPOSED * free).fits
+    assert not predict(wanted.resized(larger), made_up, PROPOSED * free).fits
 
 
 def test_a_style_image_that_is_too_large_is_named_too():
     made_up = costs(painting=Line(0.0, 2000.0), looking=Line(0.0, 1000.0))
-    room = (1e9 + BESIDE) / 0.9 / 0.95 + 1  # for a million pixels of style, or half a million of canvas
+    room = (1e9 + BESIDE) / 0.9 / PROPOSED + 1  # for a million pixels of style, or half a million of canvas
     style_only = predict(plan((500, 500), (5000, 5000), margin=0, style_size=5000), made_up, room)
     assert style_only.fitting == {"style_size": 1000}
     both = predict(plan((2000, 2000), (5000, 5000), margin=0, style_size=5000), made_up, room)

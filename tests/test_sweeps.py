@@ -367,7 +367,7 @@ def test_images_that_are_missing_or_not_wanted():
 
 def test_settings_that_do_not_go_together_name_their_run():
     with pytest.raises(InputError) as error:
-        grid_of("[settings]\nstyle_weight = 0\n[columns]\ncontent_weight = [1, 0]")
+        grid_of("[settings]\nstyle_weight = 0\ntv_weight = 0\n[columns]\ncontent_weight = [1, 0]")
     assert str(error.value) == ("sweep 'x.toml', α 0: content_weight, style_weight and tv_weight are all 0: nothing to "
                                 "minimise")
 

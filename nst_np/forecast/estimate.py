@@ -15,7 +15,7 @@ from nst_np.network import FeatureNetwork
 
 LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
 RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
-PROPOSED = 0.95  # share of the rest that a proposed size may take: layers change with size, free memory with time
+PROPOSED = 0.9  # share of the rest that a proposed size may take: layers change with size, free memory with time
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
 ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
 
