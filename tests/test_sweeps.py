@@ -251,8 +251,7 @@ def test_settings_of_gnr652():
 def test_settings_of_the_paper():
     grid = settings_of("gatys2015-grid")
     common = {"size": 256, "fit": "shorter"}
-    weights = {"1e-5": {"content_weight": 1e-5}, "1e-4": {"content_weight": 1e-4}, "1e-3": {},
-               "1e-2": {"content_weight": 1e-2}}
+    weights = {"1e-3": {}, "1e-2": {"content_weight": 1e-2}, "0.1": {"content_weight": 0.1}, "1": {"content_weight": 1.0}}
     names = ["conv1_1", "conv1_1, conv2_1", *(f"conv1_1 … conv{last}_1" for last in (3, 4, 5))]
     assert grid == {
         f"{name} · α/β {ratio}": {**common, **weight, **({} if last == 5 else {"style_layers": blocks(last)})}
