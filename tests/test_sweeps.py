@@ -257,7 +257,7 @@ def test_settings_of_the_paper():
         f"{name} · α/β {ratio}": {**common, **weight, **({} if last == 5 else {"style_layers": blocks(last)})}
         for last, name in enumerate(names, 1) for ratio, weight in weights.items()
     }
-    alone = {**common, "content_weight": 1.0, "style": ("none",), "init": "grey"}
+    alone = {**common, "content_weight": 1.0, "style": ("none",), "noise_strength": 0.1}
     assert settings_of("gatys2015-content") == {
         layer: {**alone, "content_layers": {layer: 1.0}} for layer in (f"conv{block}_1" for block in range(1, 6))}
     assert settings_of("gatys2015-style") == {
@@ -289,13 +289,13 @@ def test_settings_of_the_others():
         "α 1e-4": {"content_weight": 1e-4}, "α 1e-5": {"content_weight": 1e-5}}
     assert settings_of("waykar-epochs") == {"Waykar: epoch by epoch": {}}  # 500 iterations, as the preset
     assert list(settings_of("waykar-content").values())[4] == {
-        "content_layers": {"conv5_1": 1.0}, "content_weight": 1.0, "style": ("none",), "init": "grey"}
+        "content_layers": {"conv5_1": 1.0}, "content_weight": 1.0, "style": ("none",), "noise_strength": 0.1}
     assert list(settings_of("waykar-style").values())[1] == {"content": "none", "style_layers": blocks(2)}
     wavelet = {"network": "wavelet", "size": 256, "init": "noise", "coarse_to_fine": 1, "iterations": 200}
     assert settings_of("wavelet-style")["scale1 … scale4"] == {
         **wavelet, "content": "none", "style_layers": blocks(4, "scale{}")}
     assert settings_of("wavelet-content")["scale2"] == {
-        **wavelet, "style": ("none",), "content_layers": {"scale2": 1.0}, "content_weight": 1.0, "init": "grey",
+        **wavelet, "style": ("none",), "content_layers": {"scale2": 1.0}, "content_weight": 1.0, "noise_strength": 0.1,
         "center_content": False}
 
 
@@ -380,7 +380,7 @@ def test_reconstructions_by_default(folder):
         {f"scale{s}": 1.0} for s in (1, 2, 3, 4)]
     grid = expand(content, ["photo.png"], [], {"network": "wavelet"})
     config = grid.runs[0].config
-    assert (config.init, config.coarse_to_fine, config.center_content, config.size) == ("grey", 1, False, 256)
+    assert (config.init, config.noise_strength, config.center_content, config.size) == ("noise", 0.1, False, 256)
     assert (config.style, config.content_weight) == (("none",), 1.0)
     assert grid.title == "photo.png: its content, reconstructed"
 
@@ -388,7 +388,7 @@ def test_reconstructions_by_default(folder):
     assert [column.label for column in style.columns] == ["scale1", "scale1, scale2", "scale1 … scale3"]
     assert style.columns[1].settings == {"style_layers": {"scale1": 0.5, "scale2": 0.5}}
     config = expand(style, [], ["painting.png"], {}).runs[0].config
-    assert (config.content, config.init) == ("none", "noise")
+    assert (config.content, config.init, config.noise_strength) == ("none", "noise", 5.0)
 
 
 def test_reconstructions_of_vgg(folder):
@@ -398,8 +398,8 @@ def test_reconstructions_of_vgg(folder):
     config = expand(style, [], ["painting.png"], given).runs[0].config
     assert (config.iterations, config.normalization, config.style_weight) == (500, "published", 1.0)  # the preset's
     content = reconstruction("photo.png", "content", preset="gatys-notebook")  # which begins with the content itself
-    assert expand(content, ["photo.png"], [], {}).runs[0].config.init == "grey"
-    assert expand(content, ["photo.png"], [], {"init": "noise"}).runs[0].config.init == "noise"
+    assert expand(content, ["photo.png"], [], {}).runs[0].config.init == "noise"
+    assert expand(content, ["photo.png"], [], {"init": "grey"}).runs[0].config.init == "grey"
     named = reconstruction("painting.png", "style", ["relu1_1", "relu3_1"])
     assert [column.settings["style_layers"] for column in named.columns] == [
         {"relu1_1": 1.0}, {"relu1_1": 0.5, "relu3_1": 0.5}]

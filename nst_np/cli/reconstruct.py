@@ -29,8 +29,8 @@ def _parser() -> Parser:
         prog="nst-np-reconstruct", allow_abbrev=False, formatter_class=HelpFormatter,
         usage="%(prog)s IMAGE --what content|style -o FOLDER [options]",
         description="Make an image again from what a network's layers keep of it: its content from one layer at a time, "
-                    "beginning with a flat grey, or its style from more and more layers, beginning with noise (see "
-                    "--init). The pictures are laid out on a contact sheet (sheet.png) with a table (table.csv, "
+                    "from hardly any noise (0.1, see --noise-strength), or its style from more and more layers. "
+                    "The pictures are laid out on a contact sheet (sheet.png) with a table (table.csv, "
                     "table.md). Stopped and started again, it goes on where it was.",
         epilog="Without --preset: 256 pixels, 200 iterations at one size. Exit codes: 0 done, 2 bad input, "
                "130 interrupted (pictures that are done are kept), 1 anything else, such as a run that failed.",
