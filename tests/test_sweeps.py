@@ -201,8 +201,8 @@ def test_files_that_are_no_sweeps(tmp_path):
 RUNS = {
     "config-adam-ratios": 5, "config-adam-styles": 2, "e4040-content-layers": 5, "e4040-contents": 2,
     "e4040-initial": 2, "e4040-optimisers": 2, "e4040-pooling": 2, "e4040-ratios": 6, "e4040-style-layers": 5,
-    "e4040-style-weights": 2, "e4040-styles": 2, "gallery": 4, "gatys2015-content": 5, "gatys2015-grid": 20, "gatys2015-style": 5,
-    "gnr652-settings": 5, "wavelet-content": 5, "wavelet-grid": 16, "wavelet-style": 5, "waykar-content": 5,
+    "e4040-style-weights": 2, "e4040-styles": 2, "gallery": 4, "gatys2015-content": 5, "gatys2015-grid": 20,
+    "gatys2015-style": 5, "gnr652-settings": 5, "wavelet-content": 5, "wavelet-grid": 16, "wavelet-style": 5, "waykar-content": 5,
     "waykar-epochs": 1, "waykar-style": 5,
 }  # fmt: skip
 
@@ -251,7 +251,8 @@ def test_settings_of_gnr652():
 def test_settings_of_the_paper():
     grid = settings_of("gatys2015-grid")
     common = {"size": 256, "fit": "shorter"}
-    weights = {"1e-3": {}, "1e-2": {"content_weight": 1e-2}, "0.1": {"content_weight": 0.1}, "1": {"content_weight": 1.0}}
+    weights = {"1e-3": {}, "1e-2": {"content_weight": 1e-2}, "0.1": {"content_weight": 0.1},
+               "1": {"content_weight": 1.0}}
     names = ["conv1_1", "conv1_1, conv2_1", *(f"conv1_1 … conv{last}_1" for last in (3, 4, 5))]
     assert grid == {
         f"{name} · α/β {ratio}": {**common, **weight, **({} if last == 5 else {"style_layers": blocks(last)})}
@@ -381,14 +382,14 @@ def test_reconstructions_by_default(folder):
     grid = expand(content, ["photo.png"], [], {"network": "wavelet"})
     config = grid.runs[0].config
     assert (config.init, config.noise_strength, config.center_content, config.size) == ("noise", 0.1, False, 256)
-    assert (config.style, config.content_weight) == (("none",), 1.0)
+    assert (config.style, config.content_weight, config.tv_weight) == (("none",), 1.0, 2.0)
     assert grid.title == "photo.png: its content, reconstructed"
 
     style = reconstruction("painting.png", "style", given={"network": "wavelet", "size": 80})
     assert [column.label for column in style.columns] == ["scale1", "scale1, scale2", "scale1 … scale3"]
     assert style.columns[1].settings == {"style_layers": {"scale1": 0.5, "scale2": 0.5}}
     config = expand(style, [], ["painting.png"], {}).runs[0].config
-    assert (config.content, config.init, config.noise_strength) == ("none", "noise", 5.0)
+    assert (config.content, config.init, config.noise_strength, config.tv_weight) == ("none", "noise", 5.0, 0.05)
 
 
 def test_reconstructions_of_vgg(folder):
