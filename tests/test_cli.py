@@ -331,7 +331,7 @@ def test_auto_is_the_vgg16_in_the_box_and_the_picture_says_so(command, offline):
     code, _, err = command(*RUN, "--network", "auto", "--iterations", "1")
     lines = err.splitlines()
     assert code == 0
-    assert lines[0].startswith("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 ")
+    assert lines[0].startswith("using the VGG16 that comes with nst_np, with kernels of 8 bits; ")
     assert lines[1].startswith("network vgg16 from ")
     settings = read_settings("out.png").splitlines()
     assert "network = vgg16" in settings
@@ -453,9 +453,9 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
     ([*RUN, "--content-layers", "scale1=x"],
      "argument --content-layers: content_layers: the weight of scale1 must be a number, not 'x'"),
     ([*RUN, "--content-layers", "scale12"], "content image is 48×32; scale12 needs at least 10240×10240"),
-    ([*RUN, "--weights", "a.h5"], "network 'wavelet' is computed and takes no weights, but weights is 'a.h5'"),
+    ([*RUN, "--weights", "a.h5"], "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     ([*RUN, "--content-weight", "0", "--style-weight", "0", "--tv-weight", "0"],
-     "content_weight, style_weight and tv_weight are all 0: nothing to minimise"),
+     "content_weight and style_weight are both 0: nothing to minimise"),
     (["none", "none", *RUN[2:]], "neither a content nor a style image is given"),
     (["no.png", *RUN[1:]], "content image 'no.png': cannot be opened (No such file or directory)"),
     (["photo.png", "no.png", *RUN[2:]], "style image 'no.png': cannot be opened (No such file or directory)"),

@@ -67,8 +67,8 @@ ODD_NAMES = [
     ({"style_layers": {"relu1_1": True}},
      "style_layers: the weight of relu1_1 must be a number of at least 0, not True"),
     ({"style_layers": {3: 1.0}}, "style_layers must have names of layers as keys, not 3"),
-    ({"content_weight": 0, "style_weight": 0, "tv_weight": 0},
-     "content_weight, style_weight and tv_weight are all 0: nothing to minimise"),
+    ({"content_weight": 0, "style_weight": 0},
+     "content_weight and style_weight are both 0: nothing to minimise"),
 ])
 def test_a_wrong_value_is_refused_in_one_line(setting, message):
     with pytest.raises(InputError) as error:

@@ -273,8 +273,8 @@ def test_a_reconstruction(command):
                                     "photo.png: its content, reconstructed: 3 runs, 0 done, 3 to do"]
     assert names("out/runs") == ["01-01-scale1", "01-02-scale2", "01-03-scale3"]
     settings = read_config("out/runs/01-02-scale2/settings.ini")
-    assert (settings["content_layers"], settings["style"], settings["center_content"], settings["init"]) == (
-        {"scale2": 1.0}, ("none",), False, "noise")
+    assert (settings["content_layers"], settings["style"], settings["center_content"], settings["noise_strength"]) == (
+        {"scale2": 1.0}, ("none",), False, 0.1)
 
 
 def test_a_reconstruction_of_named_layers(command, refused):

@@ -54,14 +54,14 @@ def test_auto_is_the_compact_vgg16_said_in_a_line(no_network):
     assert (network.name, network.is_compact) == ("vgg16", True)
     assert "vgg16-compact.npz (format compact; " in network.describe()
     (line,) = lines
-    assert line == ("VGG16 from the box, its kernels rounded to 8 bits; exact ones: --network vgg19 (downloads "
-                    "77 MB once), or vgg16 with --weights exact (57 MB)")
+    assert line == ("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 "
+                    "--weights exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
 
 
 def test_where_nobody_listens_it_is_logged(no_network, caplog):
     with caplog.at_level(logging.INFO, "nst_np"):
         load_network()
-    assert [record.getMessage()[:18] for record in caplog.records] == ["VGG16 from the box"]
+    assert [record.getMessage()[:15] for record in caplog.records] == ["using the VGG16"]
     assert caplog.records[0].name == "nst_np"
 
 
@@ -187,9 +187,9 @@ def test_random_weights_are_those_of_their_seed():
 
 @pytest.mark.parametrize("arguments, options, error, message", [
     (["vgg11"], {}, InputError, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
-    (["wavelet", "a.h5"], {}, InputError, "network 'wavelet' is computed and takes no weights, but weights is 'a.h5'"),
+    (["wavelet", "a.h5"], {}, InputError, "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["wavelet", Path("a.h5")], {}, InputError,
-     "network 'wavelet' is computed and takes no weights, but weights is 'a.h5'"),
+     "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["vgg19", "random:x"], {}, WeightsError, "weights are 'random:x', expected 'random' or 'random:SEED'"),
     (["vgg19", "random"], {"pooling": "sum"}, InputError, "pooling must be one of average, max, not 'sum'"),
     (["wavelet"], {"dtype": "float16"}, InputError, "dtype must be float32 or float64, not 'float16'"),
@@ -214,3 +214,22 @@ def test_threads_of_the_environment(monkeypatch):
     with pytest.raises(InputError, match="^NST_NP_THREADS must be a whole number of at least 1, not 'many'$"):
         load_network("wavelet", device="cpu")
     assert load_network("wavelet", device="cpu", threads=1).name == "wavelet"
+
+
+@pytest.mark.parametrize(("name", "settings", "line"), [
+    ("gatys2015", {}, "preset gatys2015 was made for VGG19; --network vgg19 downloads and uses it"),
+    ("gatys2015", {"network": "vgg16"}, None),
+    ("gatys2015", {"weights": "random:0"}, None),
+    ("gnr652", {"network": "vgg16"}, None),
+    (None, {}, None),
+])
+def test_a_preset_says_for_which_network_it_was_made(name, settings, line, offline):
+    assert other_network(name, Config(**settings)) == line
+
+
+def test_a_preset_says_nothing_where_its_network_is_here(offline, monkeypatch):
+    folder = offline / "here"
+    folder.mkdir()
+    (folder / "vgg19.h5").touch()
+    monkeypatch.setenv("NST_NP_WEIGHTS", str(folder))
+    assert other_network("gatys2015", Config()) is None

@@ -24,8 +24,9 @@ def grid_of(text, contents=("photo.png",), styles=("painting.png",), **given):
 
 def images_for(sweep):
     """As many images as a sweep needs to show something."""
-    contents = ["a.jpg", "b.jpg"][: 1 + (sweep.columns == "contents")] if sweep.wants_content else []
-    styles = ["x.jpg", "y.jpg"][: 1 + (sweep.columns == "styles")] if sweep.wants_style else []
+    axes = (sweep.rows, sweep.columns)
+    contents = ["a.jpg", "b.jpg"][: 1 + ("contents" in axes)] if sweep.wants_content else []
+    styles = ["x.jpg", "y.jpg"][: 1 + ("styles" in axes)] if sweep.wants_style else []
     return contents, styles
 
 
@@ -200,9 +201,9 @@ def test_files_that_are_no_sweeps(tmp_path):
 RUNS = {
     "config-adam-ratios": 5, "config-adam-styles": 2, "e4040-content-layers": 5, "e4040-contents": 2,
     "e4040-initial": 2, "e4040-optimisers": 2, "e4040-pooling": 2, "e4040-ratios": 6, "e4040-style-layers": 5,
-    "e4040-style-weights": 2, "e4040-styles": 2, "gatys2015-content": 5, "gatys2015-grid": 20, "gatys2015-style": 5,
-    "gnr652-settings": 5, "wavelet-content": 5, "wavelet-grid": 16, "wavelet-style": 5, "waykar-content": 5,
-    "waykar-epochs": 1, "waykar-style": 5,
+    "e4040-style-weights": 2, "e4040-styles": 2, "gallery": 4, "gatys2015-content": 5, "gatys2015-grid": 20,
+    "gatys2015-style": 5, "gnr652-settings": 5, "wavelet-content": 5, "wavelet-grid": 16, "wavelet-style": 5,
+    "waykar-content": 5, "waykar-epochs": 1, "waykar-style": 5,
 }  # fmt: skip
 
 
@@ -250,14 +251,14 @@ def test_settings_of_gnr652():
 def test_settings_of_the_paper():
     grid = settings_of("gatys2015-grid")
     common = {"size": 256, "fit": "shorter"}
-    weights = {"1e-5": {"content_weight": 1e-5}, "1e-4": {"content_weight": 1e-4}, "1e-3": {},
-               "1e-2": {"content_weight": 1e-2}}
+    weights = {"1e-3": {}, "1e-2": {"content_weight": 1e-2}, "0.1": {"content_weight": 0.1},
+               "1": {"content_weight": 1.0}}
     names = ["conv1_1", "conv1_1, conv2_1", *(f"conv1_1 … conv{last}_1" for last in (3, 4, 5))]
     assert grid == {
         f"{name} · α/β {ratio}": {**common, **weight, **({} if last == 5 else {"style_layers": blocks(last)})}
         for last, name in enumerate(names, 1) for ratio, weight in weights.items()
     }
-    alone = {**common, "content_weight": 1.0, "style": ("none",)}
+    alone = {**common, "content_weight": 1.0, "style": ("none",), "noise_strength": 0.1}
     assert settings_of("gatys2015-content") == {
         layer: {**alone, "content_layers": {layer: 1.0}} for layer in (f"conv{block}_1" for block in range(1, 6))}
     assert settings_of("gatys2015-style") == {
@@ -289,13 +290,13 @@ def test_settings_of_the_others():
         "α 1e-4": {"content_weight": 1e-4}, "α 1e-5": {"content_weight": 1e-5}}
     assert settings_of("waykar-epochs") == {"Waykar: epoch by epoch": {}}  # 500 iterations, as the preset
     assert list(settings_of("waykar-content").values())[4] == {
-        "content_layers": {"conv5_1": 1.0}, "content_weight": 1.0, "style": ("none",)}
+        "content_layers": {"conv5_1": 1.0}, "content_weight": 1.0, "style": ("none",), "noise_strength": 0.1}
     assert list(settings_of("waykar-style").values())[1] == {"content": "none", "style_layers": blocks(2)}
     wavelet = {"network": "wavelet", "size": 256, "init": "noise", "coarse_to_fine": 1, "iterations": 200}
     assert settings_of("wavelet-style")["scale1 … scale4"] == {
         **wavelet, "content": "none", "style_layers": blocks(4, "scale{}")}
     assert settings_of("wavelet-content")["scale2"] == {
-        **wavelet, "style": ("none",), "content_layers": {"scale2": 1.0}, "content_weight": 1.0,
+        **wavelet, "style": ("none",), "content_layers": {"scale2": 1.0}, "content_weight": 1.0, "noise_strength": 0.1,
         "center_content": False}
 
 
@@ -366,9 +367,8 @@ def test_images_that_are_missing_or_not_wanted():
 
 def test_settings_that_do_not_go_together_name_their_run():
     with pytest.raises(InputError) as error:
-        grid_of("[settings]\nstyle_weight = 0\ntv_weight = 0\n[columns]\ncontent_weight = [1, 0]")
-    assert str(error.value) == ("sweep 'x.toml', α 0: content_weight, style_weight and tv_weight are all 0: nothing to "
-                                "minimise")
+        grid_of("[settings]\nstyle_weight = 0\n[columns]\ncontent_weight = [1, 0]")
+    assert str(error.value) == ("sweep 'x.toml', α 0: content_weight and style_weight are both 0: nothing to minimise")
 
 
 # --- reconstructions --------------------------------------------------------------------------------------------------
@@ -380,14 +380,15 @@ def test_reconstructions_by_default(folder):
         {f"scale{s}": 1.0} for s in (1, 2, 3, 4)]
     grid = expand(content, ["photo.png"], [], {"network": "wavelet"})
     config = grid.runs[0].config
-    assert (config.init, config.coarse_to_fine, config.center_content, config.size) == ("noise", 1, False, 256)
-    assert (config.style, config.content_weight) == (("none",), 1.0)
+    assert (config.init, config.noise_strength, config.center_content, config.size) == ("noise", 0.1, False, 256)
+    assert (config.style, config.content_weight, config.tv_weight) == (("none",), 1.0, 2.0)
     assert grid.title == "photo.png: its content, reconstructed"
 
     style = reconstruction("painting.png", "style", given={"network": "wavelet", "size": 80})
     assert [column.label for column in style.columns] == ["scale1", "scale1, scale2", "scale1 … scale3"]
     assert style.columns[1].settings == {"style_layers": {"scale1": 0.5, "scale2": 0.5}}
-    assert expand(style, [], ["painting.png"], {}).runs[0].config.content == "none"
+    config = expand(style, [], ["painting.png"], {}).runs[0].config
+    assert (config.content, config.init, config.noise_strength, config.tv_weight) == ("none", "noise", 5.0, 0.05)
 
 
 def test_reconstructions_of_vgg(folder):
@@ -396,6 +397,9 @@ def test_reconstructions_of_vgg(folder):
     assert [column.settings["style_layers"] for column in style.columns] == [{f"conv{n}_1": 1.0} for n in range(1, 6)]
     config = expand(style, [], ["painting.png"], given).runs[0].config
     assert (config.iterations, config.normalization, config.style_weight) == (500, "published", 1.0)  # the preset's
+    content = reconstruction("photo.png", "content", preset="gatys-notebook")  # which begins with the content itself
+    assert expand(content, ["photo.png"], [], {}).runs[0].config.init == "noise"
+    assert expand(content, ["photo.png"], [], {"init": "grey"}).runs[0].config.init == "grey"
     named = reconstruction("painting.png", "style", ["relu1_1", "relu3_1"])
     assert [column.settings["style_layers"] for column in named.columns] == [
         {"relu1_1": 1.0}, {"relu1_1": 0.5, "relu3_1": 0.5}]

@@ -1,4 +1,4 @@
-"""What a network keeps of an image: the image made again, from noise, from features or from Gram matrices alone."""
+"""What a network keeps of an image: the image made again, from its features or from their Gram matrices alone."""
 
 from __future__ import annotations
 
@@ -19,9 +19,17 @@ from nst_np.wavelet import scales_of
 WHAT = ("content", "style")
 VGG_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 
-#: Where no preset says otherwise: from noise, at one size, and with nothing left to a style that is not there.
-_SETTINGS: Mapping[str, Any] = {"size": 256, "tv_weight": 0.0, "init": "noise", "coarse_to_fine": 1, "center_content": False,
-                                "iterations": 200}
+#: Where no preset says otherwise: at one size, and with nothing left to a style that is not there.
+_SETTINGS: Mapping[str, Any] = {"size": 256, "coarse_to_fine": 1, "center_content": False, "iterations": 200,
+                                "tv_weight": 0.0}
+
+#: The same for contents alone: deep layers do not see grain, so something else has to keep it out.
+_SMOOTH: Mapping[str, Any] = {"tv_weight": 2.0}
+
+#: Features tell places apart, so hardly any noise will do, and leaves no grain. A flat grey would not: wavelets have no
+#: slope there.
+_START: Mapping[str, Mapping[str, Any]] = {"content": {"init": "noise", "noise_strength": 0.1},
+                                           "style": {"init": "noise"}}
 
 
 def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: bool = False, preset: str | None = None,
@@ -45,8 +53,9 @@ def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: b
     if what not in WHAT:
         raise InputError(f"what must be one of {', '.join(WHAT)}, not {what!r}")
     other = "style" if what == "content" else "content"
-    settings = {**(_SETTINGS if preset is None else {}), other: (NO_IMAGE,) if other == "style" else NO_IMAGE,
-                f"{what}_weight": 1.0}
+    plain_settings = {**_SETTINGS, **(_SMOOTH if what == "content" else {})}
+    settings = {**(plain_settings if preset is None else {}), other: (NO_IMAGE,) if other == "style" else NO_IMAGE,
+                f"{what}_weight": 1.0, **_START[what]}
     plain = Sweep(f"{Path(image).name}: its {what}, reconstructed", "this reconstruction", preset, settings)
     for layer in layers:
         if layers.count(layer) > 1:
