@@ -41,17 +41,6 @@ VARIANTS = {
 }
 
 
-def grain(image: np.ndarray) -> float:
-    """Mean of |4 x − its four neighbours|."""
-    neighbours = image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]
-    return float(np.abs(4 * image[1:-1, 1:-1] - neighbours).mean())
-
-
-def chroma_grain(image: np.ndarray) -> float:
-    """The same of the colours' differences from their mean."""
-    return grain(image - image.mean(axis=2, keepdims=True))
-
-
 class Judge:
     """What of a photograph and a painting is in a picture."""
 
@@ -64,7 +53,7 @@ class Judge:
     def __call__(self, picture: np.ndarray) -> list[float]:
         """Style, content, grain and chroma grain."""
         return [self._style.evaluate(picture).terms["style"], self._content.evaluate(picture).terms["content"],
-                grain(picture) / grain(self._painting), chroma_grain(picture) / chroma_grain(self._painting)]
+                *np.divide(measuring.grain(picture), measuring.grain(self._painting))]
 
 
 def main() -> None:

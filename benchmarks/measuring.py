@@ -25,6 +25,7 @@ TUNING = ("ATEN_", "GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "NST_NP_",
 
 ROOT = Path(__file__).resolve().parent.parent
 Built = TypeVar("Built")
+Array = Any
 
 REPEATS = 5
 REST = 0.1  # seconds before each call, in which the threads that the one before left spinning fall asleep
@@ -191,6 +192,17 @@ def _versions(packages: dict[str, str]) -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(package)
     return found
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def grain(picture: Array) -> tuple[float, float]:
+    """Mean of |4 x − its four neighbours| over a picture (H, W, 3), and of its colours' differences from their mean."""
+    x = picture.astype(float)
+    values = (x, x - x.mean(-1, keepdims=True))
+    laplacians = [4 * v[1:-1, 1:-1] - v[:-2, 1:-1] - v[2:, 1:-1] - v[1:-1, :-2] - v[1:-1, 2:] for v in values]
+    return float(abs(laplacians[0]).mean()), float(abs(laplacians[1]).mean())
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------

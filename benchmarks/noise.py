@@ -19,6 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import measuring
 from nst_np import StylizeResult, images, load_network, stylize
 from nst_np.images.sheets import contact_sheet
 from nst_np.network import FeatureNetwork
@@ -75,14 +76,6 @@ def moved(network: FeatureNetwork, photo: np.ndarray, pattern: np.ndarray, stren
     return [float(np.sqrt(((after[layer] - before[layer]) ** 2).mean())) / strength for layer in LAYERS]
 
 
-def grain(picture: np.ndarray) -> tuple[float, float]:
-    """The mean of the Laplacian's absolute value, and that of the channels' differences from their mean."""
-    x = picture.astype(float)
-    values = [x, x - x.mean(-1, keepdims=True)]
-    laplacians = [4 * v[1:-1, 1:-1] - v[:-2, 1:-1] - v[2:, 1:-1] - v[1:-1, :-2] - v[1:-1, 2:] for v in values]
-    return float(np.abs(laplacians[0]).mean()), float(np.abs(laplacians[1]).mean())
-
-
 def paint(network: FeatureNetwork, content: np.ndarray, style: np.ndarray) -> Iterator[tuple[str, str, StylizeResult]]:
     """The paper's picture and its texture of the style alone, from each start: what, from what, and what came of it."""
     paper = {name: value for name, value in with_preset("gatys2015", {}).items() if name not in ("network", "pooling")}
@@ -115,11 +108,11 @@ def main(weights: str = "auto") -> None:
         print(f"| {name} |", " | ".join(f"{a / b:.2f}" for a, b in zip(distances, smooth, strict=True)), "|")
     content, style = (images.load_image(ROOT / "examples" / f"{name}.jpg", size=SIZE).pixels
                       for name in ("content", "style"))
-    print("\ngrain and chroma grain of the painting: {:.0f}, {:.0f}".format(*grain(style)))
+    print("\ngrain and chroma grain of the painting: {:.0f}, {:.0f}".format(*measuring.grain(style)))
     pictures: dict[tuple[str, str], np.ndarray] = {}
     for what, start, result in paint(network, content, style):
         pictures[what, start] = result.image.repeat(2, axis=0).repeat(2, axis=1)
-        numbers = result.losses["total"], *grain(result.image)
+        numbers = result.losses["total"], *measuring.grain(result.image)
         print("{} from {}: loss {:.4g}, grain {:.0f}, chroma grain {:.0f}".format(what, start, *numbers), flush=True)
     rows, columns = (list(dict.fromkeys(names)) for names in zip(*pictures, strict=True))
     cells = {(rows.index(what), columns.index(start)): picture for (what, start), picture in pictures.items()}

@@ -33,8 +33,8 @@ def scaled(image: Pixels, factor: float) -> Pixels:
 def factors(shape: tuple[int, ...], sizes: int | None) -> list[float]:
     """Of the picture's size, from the smallest to 1, each about twice the one before.
 
-    They lead from SMALLEST up in even steps of 1.4 to 2.8 times, so that pictures of any size begin alike: a preview shows what a large
-    picture will be.
+    They lead from SMALLEST up in even steps of 1.4 to 2.8 times, so that pictures of any size begin alike: a preview
+    shows what a large picture will be.
 
     Parameters
     ----------

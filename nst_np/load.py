@@ -61,8 +61,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
 
     loaded = load_weights(architecture, weights, progress=progress)
     if str(weights) == "auto" and loaded.is_compact:
-        say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights exact "
-            "(downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
+        say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights "
+            "exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
     return VGG(loaded, backend, pooling=pooling, taps=taps)
 
 

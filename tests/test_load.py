@@ -13,7 +13,7 @@ import pytest
 
 from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
-from nst_np.load import check_layers, load_network, settled
+from nst_np.load import check_layers, load_network, other_network, settled
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
 
 
@@ -187,7 +187,8 @@ def test_random_weights_are_those_of_their_seed():
 
 @pytest.mark.parametrize("arguments, options, error, message", [
     (["vgg11"], {}, InputError, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
-    (["wavelet", "a.h5"], {}, InputError, "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
+    (["wavelet", "a.h5"], {}, InputError,
+     "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["wavelet", Path("a.h5")], {}, InputError,
      "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["vgg19", "random:x"], {}, WeightsError, "weights are 'random:x', expected 'random' or 'random:SEED'"),
