@@ -29,10 +29,9 @@ from typing import IO, Any
 import numpy as np
 
 from nst_np.errors import WeightsError
-from nst_np.files import replacing
 from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
 from nst_np.weights.deflate import deflate
-from nst_np.weights.native import triple
+from nst_np.weights.native import replacing_weights, triple
 from nst_np.weights.vgg_weights import VGGWeights
 
 FORMAT = "nst_np compact weights"
@@ -67,11 +66,8 @@ def save_compact(path: str | Path, weights: VGGWeights) -> None:
     WeightsError
         If the file cannot be written.
     """
-    try:
-        with replacing(path) as temporary:
-            _write(temporary, _members(weights))
-    except OSError as error:
-        raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
+    with replacing_weights(path) as temporary:
+        _write(temporary, _members(weights))
 
 
 def _members(weights: VGGWeights) -> dict[str, np.ndarray]:

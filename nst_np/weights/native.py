@@ -7,6 +7,8 @@ and `bias` (out,), float32, not compressed.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,16 @@ def save_weights(path: str | Path, weights: VGGWeights) -> None:
     WeightsError
         If the file cannot be written.
     """
+    with replacing_weights(path) as temporary:
+        _write(temporary, weights)
+
+
+@contextlib.contextmanager
+def replacing_weights(path: str | Path) -> Iterator[Path]:
+    """`nst_np.files.replacing`, whose errors are those of weights."""
     try:
         with replacing(path) as temporary:
-            _write(temporary, weights)
+            yield temporary
     except OSError as error:
         raise WeightsError(f"cannot write weights to {path}: {' '.join(str(error).split())}") from error
 
