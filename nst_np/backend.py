@@ -48,7 +48,8 @@ class Backend:
             self.xp.cuda.Device(int(self.device.removeprefix("gpu:"))).use()
         return self.xp.ascontiguousarray(self.xp.asarray(array, dtype=self.dtype))
 
-    def to_host(self, array: Array) -> np.ndarray:
+    @staticmethod
+    def to_host(array: Array) -> np.ndarray:
         """`array` as a NumPy array."""
         return array.get() if hasattr(array, "get") else np.asarray(array)
 

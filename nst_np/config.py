@@ -31,7 +31,7 @@ POOLINGS = ("average", "max")
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
-OPTIMIZERS = ("lbfgs", "adam", "rmsprop", "momentum")
+OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
 
@@ -89,7 +89,7 @@ class Config:
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
-    optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels", choices=OPTIMIZERS)
+    optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels: 'lbfgs' is SciPy's L-BFGS-B, or our own L-BFGS on a GPU; 'lbfgs-own' is our own everywhere", choices=OPTIMIZERS)
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
@@ -116,6 +116,8 @@ class Config:
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == 0 and self.tv_weight in (0, Config.tv_weight):
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
+        if self.bounds and self.optimizer == "lbfgs-own":
+            raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
         self._check_styles()
 
     def _check_styles(self) -> None:

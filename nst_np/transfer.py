@@ -14,9 +14,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nst_np import canvas, images, optimize
-from nst_np.backend import cpu_threads
+from nst_np.backend import Backend, cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import NETWORKS, Config, check_shares, replace
+from nst_np.descent import Descent
 from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
 from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_shape
@@ -54,7 +55,7 @@ class Step:
     @property
     def pixels(self) -> Pixels:
         """(H, W, 3) float32, RGB, not clipped."""
-        return canvas.crop(self._x.reshape(self._canvas), self.shape).astype(np.float32)
+        return _picture(self._x, self._canvas, self.shape)
 
     @property
     def image(self) -> np.ndarray:
@@ -257,11 +258,27 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
 
 @dataclass(frozen=True)
 class _Best:
-    """The picture with the smallest loss that one size has seen so far, without its margin."""
+    """The point with the smallest loss that one size has seen so far."""
 
-    value: float
-    pixels: Pixels
-    terms: dict[str, float]
+    point: optimize.Best
+    canvas: tuple[int, int, int]
+    shape: tuple[int, int]
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The losses there."""
+        (terms,) = self.point.rest
+        return dict(terms)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The picture, (h, w, 3) float32, without its margin."""
+        return _picture(self.point.x, self.canvas, self.shape)
+
+
+def _picture(x: optimize.Vector, whole: tuple[int, int, int], shape: tuple[int, int]) -> Pixels:
+    """A vector as the picture within its canvas."""
+    return canvas.crop(Backend.to_host(x.reshape(whole)), shape).astype(np.float32)
 
 
 class _Run:
@@ -275,7 +292,6 @@ class _Run:
         self.done = 0  # iterations, at all sizes
         self.start = 0.0
         self.nfev = 0
-        self.best: _Best | None = None
         self.kept: _Best | None = None  # the best when the last whole iteration was over
 
     def forecast(self) -> Estimate:
@@ -317,41 +333,34 @@ class _Run:
         return (before + iteration * factor**2) / total
 
     def _one_size(self, objective: Objective, start: Pixels,
-                  factor: float) -> tuple[optimize.OptimizeResult, _Best]:
-        config, backend = self.config, self.network.backend
-        shape = (start.shape[0], start.shape[1], 3)
-        self.best = None
+                  factor: float) -> tuple[optimize.Minimization, _Best]:
+        shape, picture = (*start.shape[:2], 3), scaled_shape(self.picture, factor)
+        descent = Descent(self.config, self.network.backend)
         terms: dict[str, float] = {}  # of the latest evaluation
 
-        def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+        def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
             nonlocal terms
             evaluation = objective.evaluate(x.reshape(shape))
             self.nfev += 1
             terms = evaluation.terms
-            if self.best is None or evaluation.value < self.best.value:
-                pixels = canvas.crop(x.reshape(shape), scaled_shape(self.picture, factor))
-                self.best = _Best(evaluation.value, pixels.astype(np.float32), terms)
-            if not self.history:
-                see(x, 0)
-            return evaluation.value, backend.to_host(evaluation.gradient).ravel().astype(np.float64)
+            return evaluation.value, descent.vector(evaluation.gradient), terms
 
-        def see(x: np.ndarray, iteration: int) -> bool | None:
-            step = Step(self.done, self.iterations, time.perf_counter() - self.start, terms,
-                        scaled_shape(self.picture, factor), self._work(factor, iteration), x, shape)
+        def best() -> _Best:
+            assert minimization.best is not None  # it begins with an evaluation
+            return _Best(minimization.best, shape, picture)
+
+        minimization = descent.minimization(function, start, self.config.iterations)
+        for iterate in minimization:
+            if iterate.iteration:
+                self.done, self.kept = self.done + 1, best()
+            elif self.history:
+                continue  # it is where the size before ended
+            step = Step(self.done, self.iterations, time.perf_counter() - self.start, terms, picture,
+                        self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())
-            return self.callback(step) if self.callback is not None else None
-
-        def after_iteration(iterate: optimize.Iterate) -> bool | None:
-            self.done += 1
-            self.kept = self.best
-            return see(iterate.x, iterate.iteration)
-
-        outcome = optimize.minimize(
-            function, start.ravel().astype(np.float64), method=config.optimizer, iterations=config.iterations,
-            learning_rate=config.learning_rate, bounds=config.pixel_bounds, callback=after_iteration,
-        )
-        assert self.best is not None  # every method evaluates the start
-        return outcome, self.best
+            if self.callback is not None and self.callback(step) and iterate.iteration:
+                break
+        return minimization, best()
 
     def _objective(self, content: Pixels | None, styles: Sequence[Pixels], factor: float) -> Objective:
         if content is not None:

@@ -488,7 +488,7 @@ def test_an_interrupted_rehearsal_is_a_run_that_has_not_begun(quick_rehearsal, p
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(optimize, "minimize", interrupted)  # the rehearsal's is the first
+    monkeypatch.setattr(optimize, "Minimization", interrupted)  # the rehearsal's is the first
     with pytest.raises(KeyboardInterrupt):
         stylize(photo, painting, **QUICK)
     assert not tracemalloc.is_tracing()

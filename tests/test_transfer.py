@@ -315,7 +315,7 @@ def test_an_interrupt_before_the_first_iteration_is_the_callers(photo, painting,
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(optimize, "minimize", interrupted)
+    monkeypatch.setattr(optimize, "Minimization", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stylize(photo, painting, **QUICK)
 

@@ -114,7 +114,7 @@ def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimat
 def _seconds(plan: Plan, costs: Costs) -> float:
     """Of the whole run."""
     iterations = plan.config.iterations
-    extra = LBFGS_START + LBFGS_SEARCH * iterations if plan.config.optimizer == "lbfgs" else 1
+    extra = LBFGS_START + LBFGS_SEARCH * iterations if plan.config.optimizer.startswith("lbfgs") else 1
     evaluations = iterations + extra
     seconds = 0.0
     for factor in plan.factors:

@@ -18,6 +18,7 @@ import numpy as np
 from nst_np import optimize
 from nst_np.canvas import Pixels
 from nst_np.config import Config, replace
+from nst_np.descent import Descent
 from nst_np.forecast import memory
 from nst_np.forecast.plan import Layers, Plan, area
 from nst_np.network import FeatureNetwork
@@ -96,7 +97,7 @@ class Costs(NamedTuple):
 def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
     """Measure what a run is made of, with its memory on the device; and, if that is a GPU, also with the machine's.
 
-    Of a run on a GPU, what the machine does (the optimiser) is measured on the small canvases that are enough there.
+    The machine's share of a run on a GPU is measured on the small canvases that are enough there.
     """
     backend = network.backend
     places: list[tuple[tuple[int, int], Watching]] = [(CPU_SIDES, memory.watch_host)]
@@ -111,11 +112,12 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
-        slow_step, step = on(CPU_SIDES[1]).step_seconds(), on(CPU_SIDES[0]).step_seconds()
+        step_sides = CPU_SIDES if Descent(config, backend).xp is np else sides
+        slow_step, step = on(step_sides[1]).step_seconds(), on(step_sides[0]).step_seconds()
         # Afterwards, because the network has now made whatever it keeps.
         sizes = [[on(side).bytes(watch) for side in its_sides] for its_sides, watch in places]
     seconds = (time_line(_areas(sides), (evaluation, slow_evaluation)),
-               time_line(_areas(CPU_SIDES), (step, slow_step)), time_line(_areas(sides), (look, slow_look)))
+               time_line(_areas(step_sides), (step, slow_step)), time_line(_areas(sides), (look, slow_look)))
     beside = BESIDE + BESIDE_THREAD * backend.engine.threads
     everywhere = []
     for (its_sides, _), (small_bytes, large_bytes) in zip(places, sizes, strict=True):
@@ -151,6 +153,7 @@ class _Canvas:
         images = np.random.default_rng(0).uniform(0, 255, (3, side, side, 3)).astype(np.float32)
         self._config, self._network, self._build, self._image = config, network, build, images[0]
         self._content, self._styles = images[1] if content else None, [images[2]] * styles
+        self._descent = Descent(replace(config, learning_rate=None), network.backend)  # which may not suit a bowl
 
     def seconds(self) -> tuple[float, float]:
         """Of an evaluation, and of a look at one image."""
@@ -182,7 +185,7 @@ class _Canvas:
 
     def _practise(self, steps: int) -> None:
         """The optimiser on a bowl, which costs next to nothing to evaluate."""
-        curvature = np.linspace(0.1, 3.0, self._image.size)
+        curvature = self._descent.vector(np.linspace(0.1, 3.0, self._image.size))
 
         def bowl(x: optimize.Vector) -> tuple[float, optimize.Vector]:
             gradient = curvature * x
@@ -198,15 +201,13 @@ class _Canvas:
             if next(calls) != FULL:
                 return float(x @ x), 2 * x
             evaluation = objective.evaluate(x.reshape(self._image.shape))
-            gradient = self._network.backend.to_host(evaluation.gradient)
-            return evaluation.value, gradient.ravel().astype(np.float64)
+            return evaluation.value, self._descent.vector(evaluation.gradient)
 
         self._optimize(function, 1)
 
     def _optimize(self, function: optimize.Function, iterations: int) -> None:
-        start = self._image.ravel().astype(np.float64)
-        optimize.minimize(function, start, method=self._config.optimizer, iterations=iterations,
-                          bounds=self._config.pixel_bounds)
+        for _ in self._descent.minimization(function, self._image, iterations):
+            pass
 
 
 def _least_seconds(function: Callable[[], None]) -> float:

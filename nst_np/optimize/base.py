@@ -1,0 +1,82 @@
+"""What all methods share: the function that they are given, and what they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from nst_np.errors import NumericalError
+
+Vector = Any  # (n,), float32 or float64, of one array module
+Function = Callable[[Vector], tuple[Any, ...]]  # x to the value, a float; the gradient, like x; and anything else
+Bounds = tuple[float, float]
+State = dict[str, Any]  # arrays and numbers
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """A point that a method has come to.
+
+    Attributes
+    ----------
+    iteration : its number; 0 is where the method starts.
+    x : (n,), not to be modified.
+    value : f(x).
+    state : what the method needs to go on from here: arrays and numbers, valid until it does go on. A method that is
+        given it yields what it would have yielded. Empty for SciPy's L-BFGS-B, which keeps its state to itself.
+    """
+
+    iteration: int
+    x: Vector
+    value: float
+    state: State
+
+
+Iterates = Generator[Iterate, None, str]  # returns why it ended, for people
+
+
+@dataclass(frozen=True)
+class Best:
+    """The point with the smallest value that has been evaluated.
+
+    Attributes
+    ----------
+    x, value : the point, a copy, and f(x).
+    rest : what else the function returned there.
+    """
+
+    x: Vector
+    value: float
+    rest: tuple[Any, ...]
+
+
+class Counted:
+    """A function with its evaluations counted, its values checked, and the best point kept.
+
+    Parameters
+    ----------
+    function : see `Function`.
+    xp : the array module of its vectors.
+
+    Attributes
+    ----------
+    nfev : evaluations so far.
+    best : None before the first one.
+    """
+
+    def __init__(self, function: Function, xp: Any) -> None:
+        self._function, self._xp = function, xp
+        self.nfev = 0
+        self.best: Best | None = None
+
+    def __call__(self, x: Vector) -> tuple[float, Vector]:
+        """Value and gradient at `x`; a `NumericalError` if either is NaN or infinite."""
+        value, gradient, *rest = self._function(x)
+        self.nfev += 1
+        for what, number in (("loss", value), ("gradient", float(self._xp.abs(gradient).max(initial=0.0)))):
+            if not abs(number) < float("inf"):
+                raise NumericalError(f"the {what} is {number} at evaluation {self.nfev}; the run cannot go on")
+        if self.best is None or value < self.best.value:
+            self.best = Best(x.copy(), value, tuple(rest))
+        return value, gradient

@@ -1,0 +1,146 @@
+"""A minimisation by any method: what all of them are checked for, stopped by and counted with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nst_np.errors import InputError
+from nst_np.optimize.base import Best, Bounds, Counted, Function, Iterate, Iterates, State, Vector
+from nst_np.optimize.first_order import adam, momentum, rmsprop
+from nst_np.optimize.lbfgs import lbfgs
+from nst_np.optimize.scipy_lbfgsb import lbfgsb
+
+Callback = Callable[[Iterate], "bool | None"]
+
+METHODS: dict[str, Callable[..., Iterates]] = {
+    "lbfgs": lbfgsb, "lbfgs-own": lbfgs, "adam": adam, "rmsprop": rmsprop, "momentum": momentum,
+}  # fmt: skip
+LEARNING_RATES = {"adam": 4.0, "rmsprop": 1.0, "momentum": 2.0}
+
+
+class Minimization:
+    """A minimisation that yields its iterates: number 0, the start, and one after every iteration.
+
+    Parameters
+    ----------
+    function : ``x -> (value, gradient, …)``, a float, a vector like x, and whatever `best` is to keep.
+    x0 : (n,), of float32 or float64 (SciPy's method works in float64), left unmodified.
+    xp : the array module of `x0`.
+    method : ``"lbfgs"``, SciPy's L-BFGS-B; ``"lbfgs-own"``, ours; ``"adam"``, ``"rmsprop"`` or ``"momentum"``.
+    iterations : the budget.
+    learning_rate : the length of the first step, and with the last three methods of every step, in units of x; by
+        default `LEARNING_RATES`, else 1.
+    bounds : the smallest and largest value that any element may take. None for no bounds.
+    state : of an iterate of the same method and function, to go on from there: the next iterate is yielded first, and
+        the iterations before it count. `x0` is then not looked at.
+
+    Attributes
+    ----------
+    nit : iterations so far.
+    status : ``"budget"`` (all iterations used), ``"converged"``, or ``"stopped"`` as long as it is neither.
+
+    Raises
+    ------
+    NumericalError
+        At the first value or gradient that is NaN or infinite.
+    InputError
+        If there is no such method, or it cannot do what is asked of it.
+    """
+
+    def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
+                 learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None) -> None:
+        if method not in METHODS:
+            raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
+        if bounds is not None and method == "lbfgs-own":
+            raise InputError("optimizer lbfgs-own cannot keep to bounds; all others can")
+        if state is not None and method == "lbfgs":
+            raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
+        self._function, self._iterations = Counted(function, xp), iterations
+        rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
+        x0 = x0.copy() if bounds is None else x0.clip(*bounds)
+        self._points = METHODS[method](self._function, xp, x0, rate, bounds, None if state is None else dict(state))
+        self.nit = 0 if state is None else state["iteration"]
+        self.status, self._reason = "stopped", ""
+
+    def __iter__(self) -> Iterator[Iterate]:
+        try:
+            while True:
+                try:
+                    iterate = next(self._points)
+                except StopIteration as end:
+                    self.status, self._reason = "converged", end.value
+                    return
+                self.nit = iterate.iteration
+                yield iterate
+                if self.nit >= self._iterations:
+                    self.status, self._reason = "budget", f"all {self._iterations} iterations used"
+                    return
+        finally:
+            self._points.close()
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations of the function so far."""
+        return self._function.nfev
+
+    @property
+    def best(self) -> Best | None:
+        """The best point of them; None before the first."""
+        return self._function.best
+
+    @property
+    def message(self) -> str:
+        """Why it ended, for people."""
+        return self._reason or f"stopped by the callback after iteration {self.nit}"
+
+
+@dataclass(frozen=True)
+class OptimizeResult:
+    """How a minimisation ended: as `Minimization` has it, with the best point that was evaluated.
+
+    Attributes
+    ----------
+    x, value : the point, and the function there.
+    nit, nfev : iterations and evaluations of the function.
+    status, message : why it ended, in a word and in words.
+    """
+
+    x: Vector
+    value: float
+    nit: int
+    nfev: int
+    status: str
+    message: str
+
+
+def minimize(function: Function, x0: Vector, *, callback: Callback | None = None, **settings: Any) -> OptimizeResult:
+    """Minimise a function, starting at `x0`.
+
+    Parameters
+    ----------
+    function, x0, **settings : as for `Minimization`.
+    callback : called with an `Iterate` after every iteration; returning True ends the run.
+
+    Raises
+    ------
+    NumericalError, InputError
+        As `Minimization` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nst_np import minimize
+    >>> result = minimize(lambda x: (((x - 3) ** 2).sum(), 2 * (x - 3)), np.zeros(4), iterations=10)
+    >>> result.x.round(6)
+    array([3., 3., 3., 3.])
+    """
+    run = Minimization(function, x0, **settings)
+    for iterate in run:
+        if iterate.iteration and callback is not None and callback(iterate):
+            break
+    assert run.best is not None  # the start at least has been evaluated
+    return OptimizeResult(run.best.x, run.best.value, run.nit, run.nfev, run.status, run.message)
