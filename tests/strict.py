@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tests import cuda_on_cpu
+
 FUNCTIONS = (
-    "abs", "concatenate", "empty", "empty_like", "matmul", "maximum", "multiply", "packbits", "pad", "subtract", "sum",
-    "unpackbits", "where", "zeros", "zeros_like",
+    "abs", "concatenate", "dot", "empty", "empty_like", "matmul", "maximum", "mean", "multiply", "packbits", "pad",
+    "sqrt", "subtract", "sum", "unpackbits", "where", "zeros", "zeros_like",
 )  # fmt: skip
+METHODS = ("reshape", "swapaxes", "transpose", "sum", "mean", "max", "astype", "copy", "conj", "ravel", "clip")
 SCALARS = (bool, int, float, complex)
 
 
@@ -50,8 +53,10 @@ class StrictArray:
             return getattr(self._host, name)
         if name in ("T", "real", "imag"):
             return wrap(getattr(self._host, name))
-        if name in ("reshape", "swapaxes", "transpose", "sum", "mean", "max", "astype", "copy", "conj", "ravel"):
+        if name in METHODS:
             method = getattr(self._host, name)
+            if name == "max":
+                return lambda: wrap(method())  # CuPy's has no `initial`
             return lambda *args, **kwargs: wrap(method(*args, **kwargs))
         raise AttributeError(name)
 
@@ -101,6 +106,12 @@ def _as_strided(array: StrictArray, shape: Any, strides: Any) -> StrictArray:
     return wrap(np.lib.stride_tricks.as_strided(array._host, shape, strides))
 
 
+def _elementwise_kernel(*text: str) -> Any:
+    """A kernel of device arrays and Python's numbers alone."""
+    kernel = cuda_on_cpu.ElementwiseKernel(*text)
+    return lambda *given, size: kernel(*unwrap(given), size=size)
+
+
 class StrictModule:
     """The functions of CuPy that nst_np uses, no more."""
 
@@ -111,6 +122,7 @@ class StrictModule:
     def _use(self, index: int) -> None:
         self.current_device = index
 
+    ElementwiseKernel = staticmethod(_elementwise_kernel)
     lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
     def __getattr__(self, name: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import comparison, estimate, evaluation, layers, measuring, run, vs_torch
+from benchmarks import comparison, estimate, evaluation, gpu_vs_torch, layers, measuring, run, vs_torch
 from nst_np import transfer
 
 
@@ -313,3 +313,16 @@ def test_programs_that_differ_are_not_compared(hurried, monkeypatch, capsys, tmp
     assert printed.out == ""
     assert printed.err.endswith("results differ by more than 0: not compared\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gpu
+def test_evaluations_on_a_gpu_are_pytorch_s(hurried, capsys):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("a PyTorch without CUDA")
+    gpu_vs_torch.main(["64", "--repeats", "1"])
+    (rows,) = tables(capsys.readouterr().out)
+    assert [row[1] for row in rows[1:]] == ["nst_np", "PyTorch", "PyTorch, TF32"]
+    ours = numbers(rows[1])
+    assert ours[5] < 1e-4
+    assert ours[6] < 1e-2

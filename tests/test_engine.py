@@ -27,7 +27,6 @@ def small_strips(monkeypatch):
     """Strips of a few rows, so that even these images have many."""
     for module in (direct, wavelets):
         monkeypatch.setattr(module, "STRIP_BYTES", 20_000)
-    monkeypatch.setattr(direct, "FEW_STRIP_BYTES", 20_000)
     monkeypatch.setattr(tiled, "BLOCK_BYTES", 30 * 36 * 17 * 8)
     monkeypatch.setattr(products, "STRIP_BYTES", 100 * 7 * 8)
 
@@ -150,15 +149,6 @@ def test_convolutions_at_few_positions(name, shape, dtype, monkeypatch):
     assert convolution.way_of(x.shape, arguments[0]) is direct.at_few
     assert_fast_is_readable(name, x, arguments, dtype)
     assert_same_bits_on_any_number_of_threads(name, x, arguments)
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_convolution_of_a_gpu(shape):
-    x, arguments = convolution_example(*shape, 5, 4)
-    y, backward = LAYERS["conv3x3"].function(np, x, *arguments)
-    fast_y, fast_backward = direct.conv3x3(Strips(np, 2), np, x, *arguments)
-    np.testing.assert_allclose(fast_y, y, atol=1e-12)
-    np.testing.assert_allclose(fast_backward(np.cos(y)), backward(np.cos(y)), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)

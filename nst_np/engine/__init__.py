@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_np.engine import convolution, direct, products, wavelets
+from nst_np.engine import convolution, gpu, products, wavelets
 from nst_np.engine.strips import Strips
 
 Array = Any
@@ -22,7 +22,9 @@ FastLayer = Callable[..., Any]
 ON_CPU: tuple[FastLayer, ...] = (
     convolution.conv3x3, convolution.rectified_conv3x3, convolution.pooled_conv3x3, wavelets.rectified_wavelets,
 )  # fmt: skip
-ON_GPU: tuple[FastLayer, ...] = (direct.conv3x3, wavelets.rectified_wavelets)
+ON_GPU: tuple[FastLayer, ...] = (
+    gpu.conv3x3, gpu.rectified_conv3x3, gpu.pooled_conv3x3, wavelets.rectified_wavelets,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

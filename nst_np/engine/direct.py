@@ -1,4 +1,4 @@
-"""A 3×3 convolution by its definition, as matrix products: on a GPU, and where channels or positions are few.
+"""A 3×3 convolution by its definition, as matrix products, on a CPU: where channels or positions are few.
 
 The nine shifted copies of a strip stand side by side (im2col), so that the nine products of the readable layer become
 a single one, ``(rows · W, 9 C) @ (9 C, K)``. A matrix product reaches its top speed only when the side over which it
@@ -13,7 +13,6 @@ it lies, also turned by 180° and with its channels exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,43 +22,14 @@ from nst_np.engine.strips import Strips
 
 Array = Any
 
-STRIP_BYTES = 4 << 20  # of copies at a time on a GPU, before Strips enlarges it
-FEW_STRIP_BYTES = 1 << 20  # of the input or its copies at a time and thread on a CPU
+STRIP_BYTES = 1 << 20  # of the input or its copies at a time and thread
 SLICE = 64  # output channels that a thread takes at a time, a multiple of eight, where positions are few
 TAPS = [(a, b) for a in range(3) for b in range(3)]
 
 
-def conv3x3(strips: Strips, xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """`nst_np.layers.conv3x3` for a GPU; it runs on any array module."""
-    y = _im2col(strips, xp, x, kernel)
-    y += bias
-
-    def backward(dy: Array) -> Array:
-        return _im2col(strips, xp, dy, xp.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)))
-
-    return y, backward
-
-
-def _im2col(strips: Strips, xp: Any, x: Array, kernel: Array) -> Array:
-    height, width, channels = x.shape
-    padded = xp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    matrix = kernel.reshape(9 * channels, -1)
-    y = xp.empty((height, width, matrix.shape[1]), dtype=x.dtype)
-
-    def strip(top: int, bottom: int) -> None:
-        n = bottom - top
-        columns = xp.empty((n, width, 9, channels), dtype=x.dtype)
-        for a, b in TAPS:
-            columns[:, :, 3 * a + b] = padded[top + a : bottom + a, b : b + width]
-        xp.matmul(columns.reshape(n * width, -1), matrix, out=y[top:bottom].reshape(n * width, -1))
-
-    strips.map(strip, height, strips.rows(height, 9 * x[:1].nbytes, STRIP_BYTES))
-    return y
-
-
 def from_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
              write: Writer) -> None:
-    """On a CPU, from few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K).
+    """From few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K).
 
     A pixel's three neighbours in a row lie side by side in memory, so a copy takes three pixels at a time.
     """
@@ -82,12 +52,12 @@ def from_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array
             write((slice(top, bottom), slice(0, width)), slice(0, outputs), y)
 
     row_bytes = (9 * channels + outputs) * width * dtype.itemsize
-    strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
+    strips.map(strip, height, _even(strips.rows(height, row_bytes, STRIP_BYTES)))
 
 
 def to_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
            write: Writer) -> None:
-    """On a CPU, to few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K)."""
+    """To few channels: `shape` is (H, W, C), `kernel` (3, 3, C, K)."""
     height, width, channels = shape
     dtype, outputs = kernel.dtype, kernel.shape[3]
     matrix = np.ascontiguousarray(kernel.swapaxes(2, 3)).reshape(9 * outputs, channels)
@@ -111,12 +81,12 @@ def to_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, 
             write(area, slice(0, outputs), y if bias is None else y + bias)
 
     row_bytes = (9 * outputs + channels) * width * dtype.itemsize
-    strips.map(strip, height, _even(strips.rows(height, row_bytes, FEW_STRIP_BYTES)))
+    strips.map(strip, height, _even(strips.rows(height, row_bytes, STRIP_BYTES)))
 
 
 def at_few(strips: Strips, read: Reader, shape: tuple[int, ...], kernel: Array, bias: Array | None,
            write: Writer) -> None:
-    """On a CPU, at few positions: `shape` is (H, W, C), `kernel` (3, 3, C, K). Threads share the output channels."""
+    """At few positions: `shape` is (H, W, C), `kernel` (3, 3, C, K). Threads share the output channels."""
     height, width, channels = shape
     dtype, positions = kernel.dtype, height * width
 

@@ -74,7 +74,7 @@ class Counted:
         """Value and gradient at `x`; a `NumericalError` if either is NaN or infinite."""
         value, gradient, *rest = self._function(x)
         self.nfev += 1
-        for what, number in (("loss", value), ("gradient", float(self._xp.abs(gradient).max(initial=0.0)))):
+        for what, number in (("loss", value), ("gradient", float(self._xp.abs(gradient).max()))):
             if not abs(number) < float("inf"):
                 raise NumericalError(f"the {what} is {number} at evaluation {self.nfev}; the run cannot go on")
         if self.best is None or value < self.best.value:
