@@ -95,12 +95,17 @@ def clocked(clock: Clock) -> Iterator[None]:
         with_clock(network, clock)
         return network
 
-    def clocked_minimize(function: Callable[..., Any], x0: Any, **kwargs: Any) -> Any:
-        return clock.timed("optimiser", minimize)(clock.timed(REST, function), x0, **kwargs)
+    class ClockedMinimization(optimize.Minimization):
+        def __init__(self, function: Callable[..., Any], x0: Any, **settings: Any) -> None:
+            super().__init__(clock.timed(REST, function), x0, **settings)
 
-    minimize = optimize.minimize
+        def __iter__(self) -> Iterator[optimize.Iterate]:
+            iterates, step = super().__iter__(), clock.timed("optimiser", next)
+            while (iterate := step(iterates, None)) is not None:
+                yield iterate
+
     patched = mock.patch.multiple(transfer, Objective=ClockedObjective, load_network=clocked_load)
-    with patched, mock.patch.object(optimize, "minimize", clocked_minimize):
+    with patched, mock.patch.object(optimize, "Minimization", ClockedMinimization):
         yield
 
 

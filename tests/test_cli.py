@@ -19,7 +19,7 @@ from PIL import Image
 import nst_np
 from nst_np import callbacks, forecast, images, optimize, transfer
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
-from nst_np.config import Config, option_names, parse_config
+from nst_np.config import OPTIMIZERS, Config, option_names, parse_config
 from nst_np.errors import ImageError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
@@ -446,7 +446,9 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
     ([*RUN, "--threads", "0"], "threads must be at least 1, not 0"),
     ([*RUN, "--noise-ratio", "2"], "noise_ratio must be at most 1, not 2.0"),
     ([*RUN, "--quality", "101"], "quality must be at most 100, not 101"),
-    ([*RUN, "--optimizer", "newton"], "optimizer must be one of lbfgs, adam, rmsprop, momentum, not 'newton'"),
+    ([*RUN, "--optimizer", "newton"], f"optimizer must be one of {', '.join(OPTIMIZERS)}, not 'newton'"),
+    ([*RUN, "--optimizer", "lbfgs-own", "--bounds"],
+     "optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can"),
     ([*RUN, "--device", "tpu"], "device must be 'auto', 'cpu', 'gpu' or 'gpu:N', not 'tpu'"),
     ([*RUN, "--style-layers", "relu1_1"],
      "wavelet has no layer 'relu1_1'; valid: " + ", ".join(f"scale{s}" for s in range(1, 13))),
@@ -558,7 +560,7 @@ def test_anything_else_is_one_line_too(error, line, refused, monkeypatch):
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(optimize, "minimize", fail)
+    monkeypatch.setattr(optimize, "Minimization", fail)
     assert refused(*RUN, "-q", code=1) == line
 
 
