@@ -19,7 +19,7 @@ from nst_np.errors import DeviceError, InputError
 
 Array = Any
 
-_INSTALL = "install CuPy and what it needs of CUDA with: pip install \".[gpu-cuda12]\" (or gpu-cuda13)"
+_INSTALL = 'install CuPy and what it needs of CUDA with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)'
 
 
 @dataclass(frozen=True)
