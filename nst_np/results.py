@@ -82,9 +82,9 @@ class StylizeResult:
     history : a dictionary an iteration, and before them one for the initial image, iteration 0: iteration, seconds
         and every term of the objective, unweighted.
     settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
-        turned out to be, and as many iterations as were done if the run was cut short. Of images they name files only:
-        `content` and `style` are None where an image was given in memory, and `init` is ``'array'``. Who has those
-        images gives them again, as in ``stylize(photo, painting, config=result.settings)``.
+        turned out to be, and as many iterations as were done if the run was cut short. Settings can name files only:
+        for an image that was given in memory, `content` or `style` is None, and `init` is ``"array"``. Give such images
+        again, as in ``stylize(photo, painting, config=result.settings)``.
     network : one line on the network, its weights and its device.
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
@@ -113,7 +113,7 @@ class StylizeResult:
     def save(self, path: str | os.PathLike[str], *, quality: int = Config.quality) -> None:
         """Write the picture with its settings, as the command line does, but without the content image's transparency.
 
-        ``nst-np --show-settings FILE`` prints these, and `nst_np.stylize` takes them as `config`.
+        ``nst-np --show-settings FILE`` prints these as a config file.
 
         Parameters
         ----------
