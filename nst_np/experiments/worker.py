@@ -24,7 +24,7 @@ from nst_np.errors import NSTError
 from nst_np.experiments.folder import SETTINGS, Result, write_result
 from nst_np.experiments.grid import snapshot_file
 from nst_np.paint import paint
-from nst_np.transfer import Callback, Step
+from nst_np.results import Callback, Step
 
 _INTERVAL = 0.2  # seconds from one line about progress to the next
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
