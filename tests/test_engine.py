@@ -442,12 +442,36 @@ def test_a_fork_while_another_thread_computes_computes_too():
     other = threading.Thread(target=lambda: strips.run(lambda part: at_work.set() or done.wait(60), [0]))
     other.start()
     assert at_work.wait(60)
+    assert blas_threads() == [1] * len(before)
     try:
         assert succeeds_in_a_fork(lambda: strips.map(lambda start, stop: start, 8, 2) == [0, 2, 4, 6]
                                   and blas_threads() == before)
     finally:
         done.set()
         other.join()
+    assert blas_threads() == before
+
+
+def test_every_thread_can_limit_blas():
+    """Also one after another, and while one that did so before lives on."""
+    before, seen, done = blas_threads(), [], threading.Event()
+
+    def limited(wait):
+        with one_blas_thread():
+            seen.append(blas_threads())
+        wait()
+
+    first = threading.Thread(target=limited, args=(lambda: done.wait(60),))
+    first.start()
+    while not seen:
+        time.sleep(0.001)
+    for _ in range(2):
+        other = threading.Thread(target=limited, args=(lambda: None,))
+        other.start()
+        other.join()
+    limited(lambda: done.set())
+    first.join()
+    assert seen == [[1] * len(before)] * 4
     assert blas_threads() == before
 
 

@@ -42,12 +42,20 @@ class _Limit:
             from threadpoolctl import ThreadpoolController
 
             self._controller = ThreadpoolController()
+        self._take_control()
         self._limiters.append(self._controller.limit(limits=1, user_api="blas"))
 
     def _restore(self) -> None:
         """The limits from before, when nobody holds this one any more. A later one found what an earlier set."""
         while self._limiters and not self._holders:
+            self._take_control()
             self._limiters.pop().restore_original_limits()
+
+    def _take_control(self) -> None:
+        """From threadpoolctl 3.8 on, the first thread to set a limit is the only one that can, as long as it lives."""
+        for library in self._controller.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
 
     def after_fork(self) -> None:
         """In a child: a new lock, as another thread may have held it, and no holders that do not exist here."""
