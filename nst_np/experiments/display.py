@@ -24,7 +24,7 @@ class Display:
     def __init__(self, stream: Stream | None, runs: Sequence[Run]) -> None:
         self._stream = stream
         # Until a run says how many they are, those of one size.
-        self._expected = {run.name: run.config.iterations for run in runs}
+        self._expected = {run.place: run.config.iterations for run in runs}
         self._done = dict.fromkeys(self._expected, 0)
         self._over = 0
         self._start = time.monotonic()
@@ -39,13 +39,13 @@ class Display:
 
     def moved(self, run: Run, iteration: int, iterations: int) -> None:
         """A run has come to an iteration, of as many as there will be."""
-        self._expected[run.name], self._done[run.name] = iterations, iteration
+        self._expected[run.place], self._done[run.place] = iterations, iteration
         self._show()
 
     def over(self, run: Run, line: str) -> None:
         """A run has ended, as `line` says."""
         self._over += 1
-        self._done[run.name] = self._expected[run.name]  # it may have ended early
+        self._done[run.place] = self._expected[run.place]  # it may have ended early
         self.say(f"{self._over}/{len(self._expected)}  {run.label}: {line}")
         self._show()
 

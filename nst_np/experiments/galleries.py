@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,12 @@ import numpy as np
 
 from nst_np import images, report
 from nst_np.config import Config, format_config
-from nst_np.errors import ImageError, InputError, NSTError
-from nst_np.experiments.folder import SHEET, Folder, Result, reason
+from nst_np.errors import ImageError, NSTError
+from nst_np.experiments.folder import SHEET, Folder, Result
 from nst_np.experiments.grid import Run
 from nst_np.experiments.tables import outcome
 from nst_np.images.sheets import Cell, contact_sheet
-from nst_np.report.rendering import check_packages
 
-_REPORTS = "reports"  # in the folder of the report: a folder for each run's own
 _PICTURE_SIDE, _PICTURE_QUALITY = 480, 82  # of the pictures in the page
 
 
@@ -78,40 +76,9 @@ def _cell(folder: Folder, run: Run, result: Result | None, file: str, iteration:
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def run_report(path: str | None, run: Run) -> str | None:
+def run_report(path: str | Path, name: str) -> Path:
     """The folder of a run's own report, inside of that of the whole report."""
-    return None if path is None else str(Path(path).absolute() / _REPORTS / run.name)
-
-
-def check_report_folder(path: str, folder: Folder, configs: Mapping[str, Config]) -> None:
-    """Refuse the folder of a report, before a long run, if it holds anything else.
-
-    Parameters
-    ----------
-    path : the folder, which can be that of the experiment.
-    folder : the experiment.
-    configs : the settings of every run that is to be done, with the folder of its own report.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written to or holds another report, or if a package that reports need is not installed.
-    """
-    check_packages()
-    folder.check(Path(path), f"report {path!r}")
-    for config in configs.values():
-        if config.report is not None and Path(config.report).exists():
-            report.check_report(config.report, config)
-
-
-def claim_report_folder(path: str, folder: Folder) -> None:
-    """Make the folder of a report, and that of the runs' own; or `InputError`."""
-    what = f"report {path!r}"
-    folder.claim(Path(path), what)
-    try:
-        (Path(path) / _REPORTS).mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{what} cannot be written: {reason(error)}") from error
+    return Path(path) / "reports" / name
 
 
 def write_report(path: str, folder: Folder, command: str) -> None:
@@ -131,13 +98,14 @@ def write_report(path: str, folder: Folder, command: str) -> None:
 def _report_cells(path: str, folder: Folder, run: Run) -> Iterator[report.Cell]:
     """The cells of a run: one, or one for each snapshot, with the losses as they were then."""
     result, history, last = folder.result(run), folder.history(run), [*run.pictures][-1]
-    page = Path(_REPORTS) / run.name / report.REPORT_FILE
-    link = page.as_posix() if (Path(path) / page).is_file() else None
+    name = folder.run_folder(run).name
+    page = run_report(path, name) / report.REPORT_FILE
+    link = page.relative_to(path).as_posix() if page.is_file() else None
     for picture in _pictures(folder, run, result):
         jpeg = None
         if not isinstance(picture.cell, str):
             jpeg = images.encode_jpeg(picture.cell, _PICTURE_SIDE, _PICTURE_QUALITY)
-        cell = partial(report.Cell, *picture.place, run.name, picture=jpeg, link=link,
+        cell = partial(report.Cell, *picture.place, name, picture=jpeg, link=link,
                        history=history if result is not None and picture.place == last else [])
         if result is None:
             error = folder.error(run)

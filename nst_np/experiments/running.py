@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_np.backend import cpu_threads
 from nst_np.callbacks import Stream
-from nst_np.config import Config
 from nst_np.errors import InputError, NSTError
-from nst_np.experiments import galleries, pool, tables
+from nst_np.experiments import galleries, tables
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import SETTINGS, Folder, Result, reason
+from nst_np.experiments.folder import PROGRESS, SETTINGS, Folder, Result, check_folder, check_images, reason
 from nst_np.experiments.grid import Grid, Run
-from nst_np.experiments.identity import image_sums
+from nst_np.experiments.processes import Processes
+from nst_np.experiments.worker import Failure, Task, work
 from nst_np.forecast.estimate import duration
 from nst_np.load import Say, check_layers, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
+from nst_np.report.rendering import check_packages
+
+_INTERVAL = 0.2  # seconds from one look at the runs' progress to the next
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,21 @@ class Summary:
 
 
 def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str | None = None, command: str = "",
-             stream: Stream | None = None) -> Summary:
+             stream: Stream | None = None, executor: Executor | None = None) -> Summary:
     """Do all runs of a grid that are not done yet, then lay out what they show.
 
     Parameters
     ----------
     grid : the runs.
-    path : the folder that keeps them; new, empty, or of the same experiment, which is continued.
+    path : the folder that keeps them; new, empty, or of an experiment. Runs that it has with the same settings are not
+        done again; any others in it are left alone.
     jobs : runs at a time. They share the threads that each would have alone: `threads`, or all cores.
     report_folder : for a page on the experiment and one on each run; None for no report.
     command : the command line that does this, for the report.
     stream : where progress is shown, or None.
+    executor : what does the runs, `jobs` of them at a time: any executor of `concurrent.futures`, or of a cluster that
+        sees the same folders. It is not shut down; what it has begun when Ctrl-C comes, it ends. By default
+        `Processes`.
 
     Raises
     ------
@@ -59,30 +67,31 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     NSTError
         Where the disk is full or cannot be written to. Runs that are done stay so.
     """
-    say = _say(stream)
-    threads = _threads(grid, jobs)
-    image_sums(grid)  # before weights are looked for
+    say = Display(stream, ()).say
+    _check_jobs(grid, jobs)
+    check_images(grid)  # before weights are looked for
     grid = settle(grid, say, stream is not None)
+    shown_in = {f"folder {str(path)!r}": Path(path)}
+    if report_folder is not None:
+        check_packages()
+        shown_in[f"report {report_folder!r}"] = Path(report_folder)
+    for what, where in shown_in.items():
+        check_folder(where, what)
     folder = Folder(path, grid)
-    folder.check(folder.path, str(folder))
-    done = {run.name: result for run in grid.runs if (result := folder.result(run)) is not None}
-    configs = {run.name: folder.config(run, threads[run.name], galleries.run_report(report_folder, run))
-               for run in grid.runs if run.name not in done}
-    if report_folder is not None:
-        galleries.check_report_folder(report_folder, folder, configs)
-    say(_plan(grid, done, jobs))
-    folder.claim(folder.path, str(folder))
-    if report_folder is not None:
-        galleries.claim_report_folder(report_folder, folder)
+    done = [result for run in folder.runs if (result := folder.result(run)) is not None]
+    say(_plan(folder, done, jobs))
+    for what, where in shown_in.items():
+        folder.claim(where, what)
+    tasks = [_task(run, folder, jobs, report_folder) for run in folder.runs if folder.result(run) is None]
     try:
-        failed = _do([run for run in grid.runs if run.name not in done], folder, configs, jobs, stream)
+        failed = _do(tasks, folder, executor, jobs, stream)
     except KeyboardInterrupt:
-        return Summary(len(grid.runs), _count_done(folder), {}, True)
+        return Summary(len(folder.runs), _count_done(folder), {}, True)
     tables.write_tables(folder)
     galleries.write_sheet(folder)
     if report_folder is not None:
         galleries.write_report(report_folder, folder, command)
-    return Summary(len(grid.runs), _count_done(folder), failed, False)
+    return Summary(len(folder.runs), _count_done(folder), failed, False)
 
 
 def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
@@ -112,92 +121,89 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     return replace(grid, runs=tuple(runs))
 
 
-def _say(stream: Stream | None) -> Say:
-    return Display(stream, ()).say
-
-
-def _threads(grid: Grid, jobs: int) -> dict[str, int]:
-    """What each run may take of its threads when `jobs` of them share these."""
-    threads = {run.name: cpu_threads(run.config.threads) for run in grid.runs}
-    if not 1 <= jobs <= min(threads.values()):
-        least = min(threads.values())
+def _check_jobs(grid: Grid, jobs: int) -> None:
+    least = min(cpu_threads(run.config.threads) for run in grid.runs)
+    if not 1 <= jobs <= least:
         raise InputError(f"jobs must be between 1 and {least}, the number of threads to share, not {jobs}")
-    return {name: count // jobs for name, count in threads.items()}
 
 
-def _plan(grid: Grid, done: Mapping[str, Result], jobs: int) -> str:
+def _plan(folder: Folder, done: Sequence[Result], jobs: int) -> str:
     """How much there is to do; how long it will take, if there are runs to go by."""
-    rest = len(grid.runs) - len(done)
-    line = f"{grid.title}: {len(grid.runs)} run{'s' * (len(grid.runs) != 1)}, {len(done)} done, {rest} to do"
+    total, rest = len(folder.runs), len(folder.runs) - len(done)
+    line = f"{folder.grid.title}: {total} run{'s' * (total != 1)}, {len(done)} done, {rest} to do"
     if not done or not rest:
         return line
-    mean = sum(result.seconds for result in done.values()) / len(done)
+    mean = sum(result.seconds for result in done) / len(done)
     return f"{line}, about {duration(mean * -(-rest // jobs))} if they are like those before"
 
 
-def _do(runs: list[Run], folder: Folder, configs: Mapping[str, Config], jobs: int,
+def _task(run: Run, folder: Folder, jobs: int, report_folder: str | None) -> Task:
+    """A run as it is done, with its share of the threads."""
+    path = folder.run_folder(run)
+    report = None if report_folder is None else str(galleries.run_report(report_folder, path.name).absolute())
+    config = folder.config(run, cpu_threads(run.config.threads) // jobs, report)
+    command = shlex.join(["nst-np", "--config", str(path / SETTINGS)])
+    return Task(replace(run, config=config), path.absolute(), folder.digest(run), command)
+
+
+def _do(tasks: Sequence[Task], folder: Folder, executor: Executor | None, jobs: int,
         stream: Stream | None) -> dict[str, str]:
     """Do runs, and return why some failed."""
     failed: dict[str, str] = {}
-    display = Display(stream, runs)
+    display = Display(stream, [task.run for task in tasks])
+    pool = Processes(jobs) if executor is None else executor
+    futures: dict[Future[Failure | None], Run] = {}
     try:
-        tasks = {run.name: _begun(run, folder, configs[run.name]) for run in runs}
-        by_task = {id(tasks[run.name]): run for run in runs}
-        with closing(pool.work(list(tasks.values()), jobs)) as events:
-            for event in events:
-                run = by_task[id(event.task)]
-                if isinstance(event, pool.Progress):
-                    display.moved(run, event.iteration, event.iterations)
-                    continue
-                error = _end(event, run, folder)
-                if error is not None:
-                    failed[run.label] = error
-                result = folder.result(run)
-                display.over(run, f"failed: {error}" if result is None else _outcome(result))
-    except BaseException:
-        for run in runs:
-            with suppress(OSError):
-                if folder.result(run) is None:
-                    folder.clear(run)
-        raise
+        futures.update({pool.submit(work, task): task.run for task in tasks})
+        pending = set(futures)
+        while pending:
+            over, pending = wait(pending, _INTERVAL, FIRST_COMPLETED)
+            for run in map(futures.__getitem__, pending):
+                if (progress := folder.progress(run)) is not None:
+                    display.moved(run, *progress)
+            for future, run in futures.items():
+                if future in over:
+                    error = _end(future, run, folder)
+                    if error is not None:
+                        failed[run.label] = error
+                    result = folder.result(run)
+                    display.over(run, f"failed: {error}" if result is None else _outcome(result))
     finally:
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown(cancel_futures=True)
+        for task in tasks:
+            with suppress(OSError):
+                (task.folder / PROGRESS).unlink()
         display.close()
     return failed
 
 
-def _begun(run: Run, folder: Folder, settings: Config) -> pool.Task:
-    try:
-        folder.begin(run, settings)
-    except OSError as error:
-        raise _stopped(folder, reason(error)) from error
-    command = shlex.join(["nst-np", "--config", str(folder.run_folder(run) / SETTINGS)])
-    return pool.Task(folder.run_folder(run), {"command": command, "digest": folder.digest(run),
-                                              "snapshots": list(run.snapshots)})
-
-
-def _end(event: pool.End, run: Run, folder: Folder) -> str | None:
+def _end(future: Future[Failure | None], run: Run, folder: Folder) -> str | None:
     """Note how a run ended: why it failed, or None. A disk that is full is the end of all of them."""
-    error = event.error
-    if error is None and folder.result(run) is None:
-        error = "it ended without a result"
-    if error is None:
-        return None
-    if event.no_room:
-        raise _stopped(folder, error)
     try:
-        folder.fail(run, error)
+        failure = future.result()
+    except Exception as error:  # whatever its executor says: its process has died, for one
+        failure = Failure(reason(error))
+    if failure is None:
+        return None if folder.result(run) is not None else "it ended without a result"
+    if failure.no_room:
+        raise _stopped(folder, failure.reason)
+    try:
+        folder.fail(run, failure.reason)
     except OSError as no_room:
         raise _stopped(folder, reason(no_room)) from no_room
-    return error
+    return failure.reason
 
 
 def _stopped(folder: Folder, why: str) -> NSTError:
     return NSTError(f"{folder} cannot be written: {why}; {_count_done(folder)} of "
-                    f"{len(folder.grid.runs)} runs are done, and the same command goes on with the rest")
+                    f"{len(folder.runs)} runs are done, and the same command goes on with the rest")
 
 
 def _count_done(folder: Folder) -> int:
-    return sum(folder.result(run) is not None for run in folder.grid.runs)
+    return sum(folder.result(run) is not None for run in folder.runs)
 
 
 def _outcome(result: Result) -> str:

@@ -48,7 +48,7 @@ def varying(configs: Sequence[Config]) -> list[str]:
 
 def _row(folder: Folder, run: Run, varied: Sequence[str]) -> list[str]:
     columns = folder.grid.columns[run.column] if not run.snapshots else ""
-    first = [run.name, folder.grid.rows[run.row], columns]
+    first = [folder.run_folder(run).name, folder.grid.rows[run.row], columns]
     settings = [format_option(getattr(run.config, name)) for name in varied]
     result = folder.result(run)
     if result is None:
