@@ -27,9 +27,10 @@ from nst_np.config import Config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
 from nst_np.experiments import expand, parse_sweep, worker
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import Folder, Result, write_result
+from nst_np.experiments.folder import Folder
 from nst_np.experiments.galleries import _report_cells, common_settings
 from nst_np.experiments.processes import Processes
+from nst_np.experiments.record import Result
 from nst_np.experiments.running import run_grid, settle
 from nst_np.images import read_settings
 from nst_np.images.sheets import arrange
@@ -149,7 +150,7 @@ def test_settings_make_the_run_again(four):
     for name in ("content_weight", "optimizer", "size", "network", "iterations"):
         assert getattr(config, name) == getattr(grid.runs[1].config, name)
     stored = read_settings(run / "picture.png")
-    assert f"# command: nst-np --config four/runs/{run.name}/settings.ini\n" in stored
+    assert f"# command: nst-np --config {run}/settings.ini\n" in stored
 
 
 def test_jobs_share_the_threads(four):
@@ -236,9 +237,8 @@ def test_a_changed_sweep_keeps_what_it_still_has(four, monkeypatch):
 def test_other_settings_are_other_runs(four, monkeypatch, change):
     folder, grid, _ = four
     monkeypatch.chdir(folder.parent)
-    kept = Folder("four", settle(grid_of(change.pop("text", FOUR), **change)))
-    assert not any(map(kept.result, kept.runs))
-    assert all(map(Folder("four", settle(grid)).result, grid.runs))
+    assert Folder("four", settle(grid)).done == 4
+    assert Folder("four", settle(grid_of(change.pop("text", FOUR), **change))).done == 0
 
 
 def test_equal_settings_are_one_run(folder):
@@ -323,7 +323,7 @@ def test_snapshots_and_blends(folder):
     assert np.abs(after - result.image).max() <= 1  # threads differ
     assert [path.name for path in sorted(run.glob("after*"))] == [f"after-0000{count}.png" for count in (0, 2, 4)]
     (run / "after-00002.png").unlink()
-    assert Folder("out", settle(grid_of(text))).result(grid_of(text).runs[0]) is None  # so it would be done again
+    assert Folder("out", settle(grid_of(text))).done == 0  # so it would be done again
 
 
 # --- stopped and continued --------------------------------------------------------------------------------------------
@@ -488,11 +488,11 @@ def test_so_many_at_a_time(tmp_path):
 
 
 def test_what_runs_is_ended(tmp_path):
-    executor = Processes(1)
+    executor, before = Processes(1), set(psutil.Process().children())
     futures = [executor.submit(time.sleep, 60) for _ in range(2)]
-    wait_for(psutil.Process().children)
+    wait_for(lambda: set(psutil.Process().children()) - before)
     executor.shutdown(cancel_futures=True)
-    assert not psutil.Process().children()
+    assert not set(psutil.Process().children()) - before
     assert futures[0].exception() is not None
     assert futures[1].cancelled()
 
@@ -542,9 +542,7 @@ def test_a_run_that_somebody_else_has_done_is_left_alone(folder):
     grid = settle(grid_of(f"[settings]{QUICK}"))
     assert run_grid(grid, "out").done == 1
     before = files("out/runs")
-    kept = Folder("out", grid)
-    run, = grid.runs
-    assert worker.work(worker.Task(run, kept.run_folder(run), kept.digest(run), "")) is None
+    worker.work(Folder("out", grid).records[0], grid.runs[0].config)
     assert files("out/runs") == before
 
 
@@ -614,14 +612,14 @@ def test_words_of_settings_are_no_files(folder, content, init, weights, expected
         Path(name).mkdir()
     Path("vgg19.h5").write_text("weights")
     grid = grid_of("", contents=[content], network="vgg19", init=init, weights=weights)
-    config = Folder("out", grid).config(grid.runs[0], 1, None)
+    config = Folder("out", grid).records[0].config(1, None)
     assert (config.content, config.init, config.weights) == tuple(text.format(folder) for text in expected)
 
 
 def test_files_count_by_what_is_in_them(folder):
     def digest(**given):
         grid = grid_of("", **{"network": "vgg19", "init": "start.png", "weights": "w/vgg19.h5", **given})
-        return Folder("out", grid).digest(grid.runs[0])
+        return Folder("out", grid).records[0].digest
 
     image, painting = (Path(name).read_bytes() for name in ("photo.png", "painting.png"))
     Path("w").mkdir()
@@ -643,14 +641,13 @@ def test_files_count_by_what_is_in_them(folder):
     "iteration,total\n1,2,3\n", "\0",
 ])
 def test_a_damaged_history_is_none(folder, text):
-    kept = Folder("out", grid_of(""))
-    run, = kept.grid.runs
-    kept.run_folder(run).mkdir(parents=True)
-    history = kept.run_folder(run) / "history.csv"
+    record, = Folder("out", grid_of("")).records
+    record.folder.mkdir(parents=True)
+    history = record.folder / "history.csv"
     history.write_text("iteration,total\n1,2.5\n")
-    assert kept.history(run) == [{"iteration": 1, "total": 2.5}]
+    assert record.history() == [{"iteration": 1, "total": 2.5}]
     history.write_text(text)
-    assert kept.history(run) == []
+    assert record.history() == []
 
 
 def test_modules_in_the_current_folder_are_left_alone(folder):
@@ -663,17 +660,17 @@ def test_modules_in_the_current_folder_are_left_alone(folder):
 def test_a_run_that_ends_before_its_last_snapshot(folder):
     """It is one run of the report; the places that it did not come to tell how it ended."""
     kept = Folder("out", grid_of("snapshots = [1, 2, 9, 10]"))
-    run, = kept.grid.runs
-    kept.run_folder(run).mkdir(parents=True)
+    record, = kept.records
+    record.folder.mkdir(parents=True)
     for count in (1, 2):
-        Image.new("RGB", (4, 4)).save(kept.run_folder(run) / f"after-0000{count}.png")
+        Image.new("RGB", (4, 4)).save(record.folder / f"after-0000{count}.png")
     rows = [{"iteration": n, "total": 9.0 - n, "seconds": 0.5 * n} for n in range(4)]
-    (kept.run_folder(run) / "history.csv").write_text(
+    (record.folder / "history.csv").write_text(
         "iteration,total,seconds\n" + "".join(f"{n},{9.0 - n},{0.5 * n}\n" for n in range(4)))
-    result = Result(kept.digest(run), "converged", "it is flat", {"total": 6.0}, 1.5, 3, 4, "")
-    write_result(kept.run_folder(run), result)
-    name = kept.run_folder(run).name
-    cells = list(_report_cells("report", kept, run))
+    result = Result(record.digest, "converged", "it is flat", {"total": 6.0}, 1.5, 3, 4, "")
+    (record.folder / "result.json").write_text(json.dumps(vars(result)))
+    name = record.folder.name
+    cells = list(_report_cells("report", record, kept.grid.columns))
     told = [(cell.column, cell.run, cell.label, cell.message, cell.seconds, cell.losses, cell.history)
             for cell in cells]
     assert told == [
@@ -685,16 +682,14 @@ def test_a_run_that_ends_before_its_last_snapshot(folder):
 
 
 def test_damaged_results_are_done_again(folder):
-    grid = settle(grid_of(FOUR))
-    kept = Folder("out", grid)
-    run = kept.run_folder(grid.runs[0])
-    run.mkdir(parents=True)
-    Image.new("RGB", (4, 4)).save(run / "picture.png")
-    good = vars(Result(kept.digest(grid.runs[0]), "budget", "", {"total": 1.0}, 1.0, 3, 4, "wavelet"))
+    record = Folder("out", settle(grid_of(FOUR))).records[0]
+    record.folder.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(record.folder / "picture.png")
+    good = vars(Result(record.digest, "budget", "", {"total": 1.0}, 1.0, 3, 4, "wavelet"))
     for text, is_done in ((json.dumps(good), True), ("{", False), ("[]", False), ("{}", False),
                           (json.dumps({**good, "digest": "other"}), False), (json.dumps({**good, "more": 1}), False)):
-        (run / "result.json").write_text(text)
-        assert (kept.result(grid.runs[0]) is not None) is is_done
-    (run / "result.json").write_text(json.dumps(good))
-    (run / "picture.png").unlink()
-    assert kept.result(grid.runs[0]) is None
+        (record.folder / "result.json").write_text(text)
+        assert (record.result() is not None) is is_done
+    (record.folder / "result.json").write_text(json.dumps(good))
+    (record.folder / "picture.png").unlink()
+    assert record.result() is None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +12,13 @@ from nst_np.callbacks import Stream
 from nst_np.errors import InputError, NSTError
 from nst_np.experiments import galleries, tables
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import PROGRESS, SETTINGS, Folder, Result, check_folder, check_images, reason
-from nst_np.experiments.grid import Grid, Run
+from nst_np.experiments.folder import Folder, check_folder, check_images
+from nst_np.experiments.grid import Grid
 from nst_np.experiments.processes import Processes
-from nst_np.experiments.worker import Failure, Task, work
+from nst_np.experiments.record import Record, Result
+from nst_np.experiments.worker import NoRoomError, work
 from nst_np.forecast.estimate import duration
+from nst_np.images.opening import reason
 from nst_np.load import Say, check_layers, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
 from nst_np.report.rendering import check_packages
@@ -78,20 +78,18 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     for what, where in shown_in.items():
         check_folder(where, what)
     folder = Folder(path, grid)
-    done = [result for run in folder.runs if (result := folder.result(run)) is not None]
-    say(_plan(folder, done, jobs))
+    say(_plan(folder, jobs))
     for what, where in shown_in.items():
         folder.claim(where, what)
-    tasks = [_task(run, folder, jobs, report_folder) for run in folder.runs if folder.result(run) is None]
     try:
-        failed = _do(tasks, folder, executor, jobs, stream)
+        failed = _do(folder, jobs, report_folder, stream, executor)
     except KeyboardInterrupt:
-        return Summary(len(folder.runs), _count_done(folder), {}, True)
+        return Summary(len(folder.distinct), folder.done, {}, True)
     tables.write_tables(folder)
     galleries.write_sheet(folder)
     if report_folder is not None:
         galleries.write_report(report_folder, folder, command)
-    return Summary(len(folder.runs), _count_done(folder), failed, False)
+    return Summary(len(folder.distinct), folder.done, failed, False)
 
 
 def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
@@ -127,83 +125,64 @@ def _check_jobs(grid: Grid, jobs: int) -> None:
         raise InputError(f"jobs must be between 1 and {least}, the number of threads to share, not {jobs}")
 
 
-def _plan(folder: Folder, done: Sequence[Result], jobs: int) -> str:
+def _plan(folder: Folder, jobs: int) -> str:
     """How much there is to do; how long it will take, if there are runs to go by."""
-    total, rest = len(folder.runs), len(folder.runs) - len(done)
-    line = f"{folder.grid.title}: {total} run{'s' * (total != 1)}, {len(done)} done, {rest} to do"
-    if not done or not rest:
+    seconds = [result.seconds for record in folder.distinct if (result := record.result()) is not None]
+    total, done = len(folder.distinct), len(seconds)
+    line = f"{folder.grid.title}: {total} run{'s' * (total != 1)}, {done} done, {total - done} to do"
+    if not 0 < done < total:
         return line
-    mean = sum(result.seconds for result in done) / len(done)
-    return f"{line}, about {duration(mean * -(-rest // jobs))} if they are like those before"
+    return f"{line}, about {duration(sum(seconds) / done * -(-(total - done) // jobs))} if they are like those before"
 
 
-def _task(run: Run, folder: Folder, jobs: int, report_folder: str | None) -> Task:
-    """A run as it is done, with its share of the threads."""
-    path = folder.run_folder(run)
-    report = None if report_folder is None else str(galleries.run_report(report_folder, path.name).absolute())
-    config = folder.config(run, cpu_threads(run.config.threads) // jobs, report)
-    command = shlex.join(["nst-np", "--config", str(path / SETTINGS)])
-    return Task(replace(run, config=config), path.absolute(), folder.digest(run), command)
-
-
-def _do(tasks: Sequence[Task], folder: Folder, executor: Executor | None, jobs: int,
-        stream: Stream | None) -> dict[str, str]:
-    """Do runs, and return why some failed."""
+def _do(folder: Folder, jobs: int, report_folder: str | None, stream: Stream | None,
+        executor: Executor | None) -> dict[str, str]:
+    """Do what is not done yet, and return why some runs failed."""
     failed: dict[str, str] = {}
-    display = Display(stream, [task.run for task in tasks])
+    records = [record for record in folder.distinct if record.result() is None]
+    display = Display(stream, [record.run for record in records])
     pool = Processes(jobs) if executor is None else executor
-    futures: dict[Future[Failure | None], Run] = {}
+    futures: dict[Future[None], Record] = {}
     try:
-        futures.update({pool.submit(work, task): task.run for task in tasks})
+        for record in records:
+            report = None if report_folder is None else galleries.run_report(report_folder, record)
+            config = record.config(cpu_threads(record.run.config.threads) // jobs, report)
+            futures[pool.submit(work, record, config)] = record
         pending = set(futures)
         while pending:
             over, pending = wait(pending, _INTERVAL, FIRST_COMPLETED)
-            for run in map(futures.__getitem__, pending):
-                if (progress := folder.progress(run)) is not None:
-                    display.moved(run, *progress)
-            for future, run in futures.items():
+            for future, record in futures.items():
                 if future in over:
-                    error = _end(future, run, folder)
-                    if error is not None:
-                        failed[run.label] = error
-                    result = folder.result(run)
-                    display.over(run, f"failed: {error}" if result is None else _outcome(result))
+                    if (error := _end(future, record, folder)) is not None:
+                        failed[record.run.label] = error
+                    result = record.result()
+                    display.over(record.run, f"failed: {error}" if result is None else _outcome(result))
+                elif future in pending and (progress := record.progress()) is not None:
+                    display.moved(record.run, *progress)
     finally:
         for future in futures:
             future.cancel()
         if executor is None:
             pool.shutdown(cancel_futures=True)
-        for task in tasks:
-            with suppress(OSError):
-                (task.folder / PROGRESS).unlink()
+        for record in records:
+            record.end()
         display.close()
     return failed
 
 
-def _end(future: Future[Failure | None], run: Run, folder: Folder) -> str | None:
+def _end(future: Future[None], record: Record, folder: Folder) -> str | None:
     """Note how a run ended: why it failed, or None. A disk that is full is the end of all of them."""
     try:
-        failure = future.result()
-    except Exception as error:  # whatever its executor says: its process has died, for one
-        failure = Failure(reason(error))
-    if failure is None:
-        return None if folder.result(run) is not None else "it ended without a result"
-    if failure.no_room:
-        raise _stopped(folder, failure.reason)
-    try:
-        folder.fail(run, failure.reason)
-    except OSError as no_room:
-        raise _stopped(folder, reason(no_room)) from no_room
-    return failure.reason
-
-
-def _stopped(folder: Folder, why: str) -> NSTError:
-    return NSTError(f"{folder} cannot be written: {why}; {_count_done(folder)} of "
-                    f"{len(folder.runs)} runs are done, and the same command goes on with the rest")
-
-
-def _count_done(folder: Folder) -> int:
-    return sum(folder.result(run) is not None for run in folder.runs)
+        error = future.exception()
+        if error is None:
+            return None if record.result() is not None else "it ended without a result"
+        if isinstance(error, NoRoomError):
+            raise error
+        record.fail(reason(error))
+    except (NoRoomError, OSError) as no_room:
+        raise NSTError(f"folder {str(folder.path)!r} cannot be written: {reason(no_room)}; {folder.done} of "
+                       f"{len(folder.distinct)} runs are done, and the same command goes on with the rest") from no_room
+    return reason(error)
 
 
 def _outcome(result: Result) -> str:
