@@ -33,18 +33,18 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What tests and linters need is no part of what a picture needs: a marker for each, newer than setup.py once it is done.
-$(VENV)/installed: setup.py | $(BIN)/pip
+# What tests and linters need is no part of what a picture needs: a marker for each, newer than the metadata once done.
+$(VENV)/installed: pyproject.toml setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/installed-test: setup.py | $(BIN)/pip
+$(VENV)/installed-test: pyproject.toml setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/installed
 
 # The index's PyTorch for Linux brings gigabytes of CUDA along, of which nothing is used here. The one without:
 # make bench TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
-$(VENV)/installed-bench: setup.py | $(BIN)/pip
+$(VENV)/installed-bench: pyproject.toml setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,test]"
 	@touch $@ $(VENV)/installed $(VENV)/installed-test

@@ -115,6 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = measuring.arguments(__doc__, SIZES, on_devices=True)
     parser.set_defaults(device="gpu:0")
     options = parser.parse_args(arguments)
+    measuring.require(parser, "torch")
     print(measuring.heading("One evaluation on a GPU, by nst_np and by PyTorch", options))
     print(measuring.header("size", "program", "ms", "of PyTorch's", "MB", "loss apart", "gradient apart"))
     for size in options.sizes:

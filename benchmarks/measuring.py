@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import datetime
 import gc
+import importlib.util
 import json
 import math
 import os
@@ -43,6 +44,13 @@ def arguments(description: str | None, sizes: Sequence[int], *, on_devices: bool
         parser.add_argument("--device", type=_usable_device, default="cpu",
                             help="cpu, gpu or gpu:N; memory is that of the device")
     return parser
+
+
+def require(parser: argparse.ArgumentParser, *packages: str) -> None:
+    """End with one line if a package of the extra `bench` is not installed."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            parser.error(f'{package} is not installed: pip install ".[bench]"')
 
 
 def _usable_device(text: str) -> str:

@@ -111,13 +111,13 @@ def clocked(clock: Clock) -> Iterator[None]:
 
 def with_clock(network: Any, clock: Clock) -> None:
     """Time a network's passes, forward and backward, and the losses that look at features in the middle of them."""
-    scan = network.scan
+    climb = network._climb
 
-    def clocked_scan(image: Any, taps: Any, look: Any) -> Any:
-        backward = clock.timed("forward", scan)(image, taps, clock.timed("losses", look))
-        return lambda pull_back: clock.timed("backward", backward)(clock.timed("losses", pull_back))
+    def clocked_climb(x: Any, taps: Any, look: Any, *, whole: bool) -> Any:
+        descend = clock.timed("forward", climb)(x, taps, clock.timed("losses", look), whole=whole)
+        return lambda join: clock.timed("backward", descend)(clock.timed("losses", join))
 
-    network.scan = clocked_scan
+    network._climb = clocked_climb
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ records name what is set.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import tempfile
@@ -240,9 +239,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, default=Path(__file__).parent / "results",
                         help="where the record goes")
     options = parser.parse_args(arguments)
-    for package in ("torch", "matplotlib"):
-        if importlib.util.find_spec(package) is None:
-            parser.error(f"{package} is not installed: pip install '.[bench]'")
+    measuring.require(parser, "torch", "matplotlib")
     done: list[Record] = []
     for record in records(options):
         done.append(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from nst_np.errors import DeviceError, InputError
 
 Array = Any
 
-_INSTALL = "install CuPy and what it needs of CUDA with: pip install \".[gpu-cuda12]\" (or gpu-cuda13)"
+_INSTALL = 'install CuPy and what it needs of CUDA with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)'
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Backend:
         if self.device != "cpu":
             self.xp.cuda.Device(int(self.device.removeprefix("gpu:"))).use()
         return self.xp.ascontiguousarray(self.xp.asarray(array, dtype=self.dtype))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is made anew, as what its engine is made of stays where it is."""
+        make = partial(make_backend, self.device, self.dtype.name, threads=self.engine.threads,
+                       fast=bool(self.engine.layers))
+        return make, ()
 
     @staticmethod
     def to_host(array: Array) -> np.ndarray:

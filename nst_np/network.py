@@ -5,19 +5,27 @@ from __future__ import annotations
 import copy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nst_np.backend import Backend
 from nst_np.errors import InputError, SizeError
 from nst_np.layers import Layer
+from nst_np.losses.base import Loss, Statistic
 
 Array = Any
 Features = dict[str, Array]
-Gradient = Any  # an array; or a function that takes an array or None, adds its gradient to it, and returns the sum
-PullBack = Callable[[Mapping[str, Gradient]], Array]
-Look = Callable[[str, slice, Array], None]  # (layer, rows, F): these rows of the layer's features are F
-PullRows = Callable[[str, slice, Array, "Array | None"], Array]  # (layer, rows, F, dF): dF, or zero, plus dE/dF
+Backward = Callable[[Mapping[str, Array]], Array]  # gradients by layer to that of the image
+Losses = Mapping[str, Sequence[Loss]]  # by the layer whose features they look at
+Statistics = dict[str, list[Statistic]]  # of each of them
+
+# How a network and what looks at its features take turns. On the way up, `Look` is shown the features of every tap:
+# (layer, rows, F). On the way back, `Join` is asked for the same features' gradient: (layer, rows, F, dF), where dF is
+# what came from the layers above, an array that may be changed, or None for zero.
+Look = Callable[[str, slice, Array], None]
+Join = Callable[[str, slice, Array, "Array | None"], "Array | None"]
+Descend = Callable[[Join], Array]
+
 ALL = slice(None)  # rows
 GPU_BAND_BYTES = 128 << 20  # there many small launches would cost more than a cache gives
 
@@ -62,10 +70,21 @@ class FeatureNetwork(ABC):
         """One line for people: the network, and where its weights are from."""
 
     @abstractmethod
-    def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
-        """`forward` on an image that is already on the device, with taps that exist."""
+    def halo(self, taps: Iterable[str]) -> int:
+        """Pixels around a piece of an image on which the features of `taps` within the piece can depend.
 
-    def forward(self, image: Array, taps: Iterable[str]) -> tuple[Features, PullBack]:
+        A multiple of all their strides.
+        """
+
+    @abstractmethod
+    def _climb(self, x: Array, taps: frozenset[str], look: Look, *, whole: bool) -> Descend:
+        """From an image on the device up to the deepest tap, all of which exist, and the way back.
+
+        If `whole`, each layer's features are shown whole; else in bands of rows, if that saves memory, possibly by
+        several threads at a time.
+        """
+
+    def forward(self, image: Array, taps: Iterable[str]) -> tuple[Features, Backward]:
         """Features of an image, and the way back.
 
         Parameters
@@ -77,10 +96,7 @@ class FeatureNetwork(ABC):
         -------
         features : ``{name: (H_l, W_l, N_l)}``.
         backward : takes ``{name: dE/dF}`` for any of the taps and returns dE/d(image), (H, W, 3). It can be called
-            once, because it drops what the forward pass kept as it goes. Instead of an array, dE/dF can be a function:
-            called when the backward pass has come to its layer, with the gradient that came from the layers above
-            (an array that it may change, or None), it returns the sum of that one and its own. So large gradients
-            need not all exist at once.
+            once, because it drops what the forward pass kept as it goes.
 
         Raises
         ------
@@ -88,39 +104,54 @@ class FeatureNetwork(ABC):
             If a layer does not exist or the image is too small for it.
         """
         x, wanted = self._checked(image, taps)
-        features, pull_back = self._forward(x, wanted)
+        features: Features = {}
+        descend = self._climb(x, wanted, lambda layer, rows, F: features.update({layer: F}), whole=True)
 
-        def backward(gradients: Mapping[str, Gradient]) -> Array:
+        def backward(gradients: Mapping[str, Array]) -> Array:
             for name in sorted(set(gradients) - wanted):
                 raise InputError(f"a gradient came for {name!r}; the layers tapped are {', '.join(sorted(wanted))}")
-            return pull_back(gradients) if gradients else self.backend.xp.zeros_like(x)
+            return descend(lambda layer, rows, F, dF: add(dF, gradients.get(layer)))
 
-        return features, backward
+        return dict(features), backward
 
-    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
-        """`forward` for who only needs to look: features are shown as they are made, in parts if that saves memory.
+    def measure(self, image: Array, losses: Losses) -> tuple[Statistics, Callable[[Statistics], Array]]:
+        """The statistics of losses of an image's features, and the way back. Large features need never be whole.
 
         Parameters
         ----------
-        image, taps : as for `forward`.
-        look : ``look(layer, rows, F)`` is called for every tap with `F`, its features in `rows`, which may be all; all
-            parts of a layer together are the whole of it, once. Several threads may call it at a time.
+        image : (H, W, 3), RGB 0–255.
+        losses : by layer.
 
         Returns
         -------
-        backward : takes ``pull_back(layer, rows, F, dF)``, which is called for the same parts again, again by several
-            threads. It returns dE/dF, in place if it likes, added to `dF` if that is not None. The result is
-            dE/d(image), (H, W, 3).
+        statistics : of each loss.
+        backward : takes dE/d(statistic) of each loss and returns dE/d(image), (H, W, 3). It can be called once.
 
         Raises
         ------
         InputError
             As `forward` does.
         """
-        features, backward = self.forward(image, taps)
-        for layer in features:
-            look(layer, ALL, features[layer])
-        return lambda pull_back: backward(when_reached(features, pull_back))
+        x, taps = self._checked(image, losses)
+        backend = self.backend
+        merged = {layer: [_Merged(loss) for loss in each] for layer, each in losses.items()}
+
+        def look(layer: str, rows: slice, F: Array) -> None:
+            for one in merged[layer]:
+                one.add(rows, _at(one.loss, rows).statistic(backend, F))
+
+        reach = any(loss.reach for each in losses.values() for loss in each)  # beyond a band there is nothing to see
+        descend = self._climb(x, taps, look, whole=reach)
+
+        def backward(d_statistics: Statistics) -> Array:
+            def join(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
+                for loss, d_statistic in zip(losses[layer], d_statistics[layer], strict=True):
+                    dF = _at(loss, rows).pull_back(backend, F, d_statistic, dF)
+                return dF
+
+            return descend(join)
+
+        return {layer: [one.statistic for one in each] for layer, each in merged.items()}, backward
 
     def repeating(self) -> FeatureNetwork:
         """The same network for images that repeat, as tiles do: beyond an edge it sees what is at the opposite one.
@@ -135,9 +166,10 @@ class FeatureNetwork(ABC):
     def features(self, image: Array, taps: Iterable[str]) -> Features:
         """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``.
 
-        They are made in the parts that `scan` shows, so for the same taps they are the same bits as what it shows: a
+        They are made in the bands in which `measure` looks at them, so for the same taps they are the same bits: a
         matrix product of another shape may be rounded otherwise. So a content loss is exactly 0 at its own image.
         """
+        x, wanted = self._checked(image, taps)
         whole: Features = {}
         lock = threading.Lock()
 
@@ -147,11 +179,11 @@ class FeatureNetwork(ABC):
                 return
             with lock:
                 if layer not in whole:
-                    shape = image.shape[0] // self.stride(layer), *F.shape[1:]
+                    shape = x.shape[0] // self.stride(layer), *F.shape[1:]
                     whole[layer] = self.backend.xp.empty_like(F, shape=shape)  # with its axes in memory as those of F
             whole[layer][rows] = F
 
-        self.scan(image, taps, look)
+        self._climb(x, wanted, look, whole=False)
         return {layer: whole[layer] for layer in self.layers if layer in whole}
 
     def _checked(self, image: Array, taps: Iterable[str]) -> tuple[Array, frozenset[str]]:
@@ -182,15 +214,6 @@ class FeatureNetwork(ABC):
         if taps and min(shape[:2]) < needed:
             deepest = max(taps, key=self.layers.index)
             raise SizeError(f"{name} is {shape[1]}×{shape[0]}; {deepest} needs at least {needed}×{needed}")
-
-
-def when_reached(features: Features, pull_back: PullRows) -> dict[str, Gradient]:
-    """The gradients of whole layers, each made when the backward pass has come to it; its features are dropped then."""
-
-    def gradient(layer: str) -> Callable[[Array | None], Array]:
-        return lambda dF: pull_back(layer, ALL, features.pop(layer), dF)
-
-    return {layer: gradient(layer) for layer in features}
 
 
 def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int, multiple: int = 1) -> list[slice]:
@@ -230,6 +253,24 @@ class InOrder(ABC):
         """Called for one after the other."""
 
 
+def _at(loss: Loss, rows: slice) -> Loss:
+    return loss if rows == ALL else loss.at((rows, ALL))
+
+
+class _Merged(InOrder):
+    """A loss's statistic of all rows of a layer, from those of bands."""
+
+    statistic: Statistic = ()
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def use(self, rows: slice, made: Statistic) -> None:
+        """The statistic of some rows."""
+        self.statistic = self.loss.merge(self.statistic, made) if self.statistic else made
+
+
 def with_margin(rows: slice, margin: int, height: int) -> slice:
     """Rows with a margin, where an image of that height has one."""
     return slice(max(0, rows.start - margin), min(rows.stop + margin, height))
@@ -245,10 +286,8 @@ def fastest(backend: Backend, readable: Layer) -> Layer:
     return backend.engine.layers.get(readable.__name__, readable)
 
 
-def add(dx: Array | None, gradient: Gradient | None) -> Array | None:
-    """The sum of what came from the layers above and a layer's own gradient, either of which can be None for zero."""
+def add(dx: Array | None, gradient: Array | None) -> Array | None:
+    """The sum of two gradients, either of which can be None for zero."""
     if gradient is None:
         return dx
-    if callable(gradient):
-        return gradient(dx)
     return gradient if dx is None else dx + gradient

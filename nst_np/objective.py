@@ -1,53 +1,21 @@
-"""What is minimised: α · content + β · style + total variation, and its gradient with respect to the pixels.
+"""What is minimised, at one image: the weighted sum of its terms, and the gradient with respect to the pixels.
 
-This is the only place where weights are applied. ``L(x) = α Σ_l w_l E_content,l + β Σ_l w_l E_style,l + γ TV(x)``
-(Gatys et al. 2015, Eqs. 5 and 7); the gradient of each loss with respect to its layer's features enters the network's
-backward pass at that layer, all of them in one pass.
+`nst_np.terms` builds the terms and has their weights; `nst_np.mapreduce` evaluates them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from nst_np import layers, losses
+from nst_np import mapreduce
 from nst_np.errors import InputError
-from nst_np.network import ALL, FeatureNetwork, InOrder
+from nst_np.network import FeatureNetwork
+from nst_np.pieces import cut
+from nst_np.terms import Term, content_terms, style_terms, tv_term
 
 Array = Any
-T = TypeVar("T")
-PIXELS = "pixels"
-STYLE_LOSSES = {"published": losses.StyleLoss, "relative": losses.RelativeStyleLoss, "mean": losses.MeanStyleLoss}
-TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
-                    "mean": losses.MeanTotalVariation}
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """One loss at one layer: what it adds to the objective is ``group_weight * layer_weight * share * loss``.
-
-    Attributes
-    ----------
-    group : ``"content"``, ``"style"`` or ``"tv"``.
-    layer : the tap it looks at, or ``"pixels"``.
-    group_weight, layer_weight : α, β or the TV weight; and w_l.
-    loss : value and gradient, unweighted.
-    share : of one style image among several that have a loss each; else 1.
-    """
-
-    group: str
-    layer: str
-    group_weight: float
-    layer_weight: float
-    loss: losses.Loss
-    share: float = 1.0
-
-    @property
-    def weight(self) -> float:
-        """The product of all weights."""
-        return self.group_weight * self.layer_weight * self.share
 
 
 @dataclass(frozen=True)
@@ -74,6 +42,7 @@ class Objective:
     Parameters
     ----------
     network : where features come from.
+    terms : the losses, if they are not to be built from what follows.
     content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss.
     style : (H', W', 3) RGB 0–255, of any size, or a list of several. None for no style loss.
     content_layers, style_layers : ``{layer: w_l}``; by default `FeatureNetwork.default_layers`.
@@ -91,6 +60,10 @@ class Objective:
     repeats : take the content image and the generated one to repeat (see `FeatureNetwork.repeating`): for pictures
         whose edges are to meet.
 
+    pieces : how many pieces an image is worked on in: more take less memory and more time, as features are made twice
+        and at the edges of pieces more often. The result is the same, up to rounding. Not with `repeats`.
+    run : maps a function over the pieces: `map`, or that of any `concurrent.futures.Executor`.
+
     Raises
     ------
     InputError
@@ -98,20 +71,21 @@ class Objective:
         (height, width, 3) or too small for its layers.
     """
 
-    def __init__(self, network: FeatureNetwork, *, content: Array | None = None,
+    def __init__(self, network: FeatureNetwork, terms: Sequence[Term] | None = None, *, content: Array | None = None,
                  style: Array | Sequence[Array] | None = None,
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
-                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False) -> None:
+                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
+                 pieces: int = 1, run: mapreduce.Map = map) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
-        if content is None and not styles and tv_weight == 0:
+        if not terms and content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
         self.network = network.repeating() if repeats else network
-        self.terms: list[Term] = []
         self.shape: tuple[int, int] | None = None
+        self._pieces, self._run = pieces, run
         styles = [network.as_image(image) for image in styles]
         shapes = [image.shape for image in styles]
         if content is not None:
@@ -119,33 +93,21 @@ class Objective:
             self.shape = content.shape[0], content.shape[1]
             shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
+        built = list(terms or ())
         if content is not None:
             weights = dict(content_layers if content_layers is not None else defaults[0])
-            for layer, P in _features(self.network, content, weights).items():
-                self._add("content", layer, content_weight, weights[layer],
-                          _content_loss(network, P, normalization, center_content))
+            built += content_terms(self.network, content, weights, content_weight, normalization=normalization,
+                                   center=center_content)
         if styles:
             weights = dict(style_layers if style_layers is not None else defaults[1])
-            kind = _chosen("normalization", normalization, STYLE_LOSSES)
-            grams = [_grams_per_position(network, image, weights) for image in styles]
-            for share, targets in _blended(grams, _shares(style_blend, len(styles)), blend_by):
-                for layer, A in targets.items():
-                    self._add("style", layer, style_weight, weights[layer], kind(A), share)
+            built += style_terms(network, styles, weights, style_weight, normalization=normalization,
+                                 blend=style_blend, blend_by=blend_by)
         if tv_weight != 0:
-            smooth = _chosen("tv_normalization", tv_normalization or normalization, TOTAL_VARIATIONS)
-            self._add("tv", PIXELS, tv_weight, 1.0, smooth())
-        self._at = {layer: [term for term in self.terms if term.layer == layer] for layer in (*network.layers, PIXELS)}
-        self._taps = [layer for layer in network.layers if self._at[layer]]
+            built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))
+        self.terms = [term for term in built if term.weight > 0]
+        self._taps = [layer for layer in network.layers if any(term.tap == layer for term in self.terms)]
         if content is not None:
             network.check_size(content.shape, self._taps, "content image")
-
-    def _add(self, group: str, layer: str, group_weight: float, layer_weight: float, loss: losses.Loss,
-             share: float = 1.0) -> None:
-        for name, weight in ((f"{group}_weight", group_weight), (f"the weight of {layer}", layer_weight)):
-            if not 0 <= weight < math.inf:
-                raise InputError(f"{name} must be a number of at least 0, not {weight}")
-        if group_weight * layer_weight * share > 0:
-            self.terms.append(Term(group, layer, group_weight, layer_weight, loss, share))
 
     def evaluate(self, image: Array) -> Evaluation:
         """Value, gradient and every term at `image`, (H, W, 3) RGB 0–255.
@@ -159,124 +121,12 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
-        backend = self.network.backend
-        sums = {term: _Sum() for term in self.terms}
-
-        def look(layer: str, rows: slice, F: Array) -> None:
-            for term in self._at[layer]:
-                sums[term].add(rows, term.loss.rows(rows).statistic(backend, F))
-
-        backward = self.network.scan(x, self._taps, look)
-        pixels, to_image = self._pixels(x)
-        look(PIXELS, ALL, pixels)
-        terms, d_statistics = self._weighed(sums)
-
-        def pull_back(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
-            for term in self._at[layer]:
-                dF = term.loss.rows(rows).pull_back(backend, F, d_statistics[term], dF)
-            return dF
-
-        gradient = backward(pull_back)
-        d_pixels = pull_back(PIXELS, ALL, pixels, None)
-        if d_pixels is not None:
-            gradient += to_image(d_pixels)
+        multiple = max(map(self.network.stride, self._taps), default=1)
+        pieces = cut(x.shape, self._pieces, multiple) if self._pieces > 1 else []
+        terms, gradient = mapreduce.evaluate(self.network, self.terms, x, pieces, self._run)
         return Evaluation(terms["total"], gradient, terms)
-
-    def _weighed(self, sums: dict[Term, _Sum]) -> tuple[dict[str, float], dict[Term, losses.Statistic]]:
-        """Every term, as an `Evaluation` has them, and dE/d(statistic); each sum is dropped when it was used."""
-        total = 0.0
-        values: dict[str, float] = {}
-        groups = dict.fromkeys((term.group for term in self.terms), 0.0)
-        d_statistics: dict[Term, losses.Statistic] = {}
-        for term in self.terms:
-            value, d_statistic = term.loss.value_and_grad(self.network.backend, sums.pop(term).total)
-            total += term.weight * value
-            groups[term.group] += term.layer_weight * term.share * value
-            if term.layer != PIXELS:
-                name = f"{term.group} {term.layer}"
-                values[name] = values.get(name, 0.0) + term.share * value
-            d_statistics[term] = tuple(d * term.weight for d in d_statistic)
-        return {"total": total, **groups, **values}, d_statistics
-
-    def _pixels(self, x: Array) -> tuple[Array, layers.Backward]:
-        """What the total variation looks at, and the way back: an image that repeats, and one row and column more."""
-        if not self.network.repeats:
-            return x, lambda dx: dx
-        xp = self.network.backend.xp
-        wide, narrow = layers.wrap_pad(xp, x, 1)
-        return wide[1:, 1:], lambda dx: narrow(xp.pad(dx, ((1, 0), (1, 0), (0, 0))))
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
         evaluation = self.evaluate(image)
         return evaluation.value, evaluation.gradient
-
-
-def _content_loss(network: FeatureNetwork, P: Array, normalization: str, center: bool) -> losses.Loss:
-    kinds: dict[str, Callable[[], losses.Loss]] = {
-        "published": lambda: losses.ContentLoss(P),
-        "relative": lambda: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),
-        "mean": lambda: losses.MeanContentLoss(P, P.size),
-    }
-    return _chosen("normalization", normalization, kinds)()
-
-
-def _chosen(name: str, choice: str, choices: Mapping[str, T]) -> T:
-    if choice not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, not {choice!r}")
-    return choices[choice]
-
-
-def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
-    """The shares of so many style images, which add up to 1."""
-    given = [1.0] * styles if blend is None else list(blend)
-    if len(given) != styles or not all(share >= 0 for share in given) or not 0 < sum(given) < math.inf:
-        raise InputError(f"style_blend must be {styles} shares of at least 0 with a finite sum above 0, not {given}")
-    return [share / sum(given) for share in given]
-
-
-def _blended(grams: Sequence[dict[str, Array]], shares: Sequence[float],
-             blend_by: str) -> list[tuple[float, dict[str, Array]]]:
-    """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
-    each = list(zip(shares, grams, strict=True))
-    if blend_by == "losses":
-        return each
-    if blend_by != "grams":
-        raise InputError(f"blend_by must be one of grams, losses, not {blend_by!r}")
-    return [(1.0, {layer: sum(share * targets[layer] for share, targets in each) for layer in grams[0]})]
-
-
-def _features(network: FeatureNetwork, image: Array, weights: Mapping[str, float]) -> dict[str, Array]:
-    """The content image's features, in the network's order of layers."""
-    network.check_taps(weights)
-    network.check_size(image.shape, weights, "content image")
-    features = network.features(image, weights)
-    return {layer: features[layer] for layer in network.layers if layer in weights}
-
-
-def _grams_per_position(network: FeatureNetwork, image: Array, weights: Mapping[str, float]) -> dict[str, Array]:
-    """The style image's Gram matrices, each divided by its number of positions, in the network's order of layers."""
-    network.check_taps(weights)
-    network.check_size(image.shape, weights, "style image")
-    sums = {layer: _Sum() for layer in weights}
-
-    def look(layer: str, rows: slice, F: Array) -> None:
-        sums[layer].add(rows, (losses.gram(network.backend, F), F.shape[0] * F.shape[1]))
-
-    network.scan(image, weights, look)
-    grams = {}
-    for layer in network.layers:
-        if layer in sums:
-            G, M = sums.pop(layer).total
-            grams[layer] = G * (1 / M)
-    return grams
-
-
-class _Sum(InOrder):
-    """A statistic of all rows of a layer, from those of parts."""
-
-    total: losses.Statistic = ()
-
-    def use(self, rows: slice, made: losses.Statistic) -> None:
-        """The statistic of some rows."""
-        self.total = tuple(a + b for a, b in zip(self.total, made, strict=True)) if self.total else made

@@ -6,18 +6,18 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from nst_np import canvas, images, optimize
 from nst_np.backend import Backend, cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import NETWORKS, Config, check_shares, replace
 from nst_np.descent import Descent
+from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
 from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_shape
@@ -229,13 +229,11 @@ def _taps(config: Config) -> list[str]:
     return [*(config.content_layers or CONTENT_LAYERS), *(config.style_layers or STYLE_LAYERS)]
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def _one_blas_thread() -> AbstractContextManager[None]:
     """Leave the cores to the engine's threads. BLAS's would spin until SciPy's next call: a sixth of a run."""
     import scipy.optimize  # noqa: F401 (loads SciPy's BLAS, for the next line to find)
 
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
+    return one_blas_thread(libraries_anew=True)
 
 
 def _describe(network: FeatureNetwork) -> str:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.errors import InputError
-from nst_np.network import (
-    ALL,
-    FeatureNetwork,
-    Features,
-    Gradient,
-    Look,
-    PullBack,
-    PullRows,
-    add,
-    bands,
-    fastest,
-    when_reached,
-    with_margin,
-    within,
-)
+from nst_np.network import ALL, Descend, FeatureNetwork, Join, Look, bands, fastest, with_margin, within
 from nst_np.weights import VGGWeights
 from nst_np.weights.architecture import conv_names
 
 Array = Any
 Step = tuple[str, layers.Layer]
-Descent = Callable[..., Any]  # (gradients, dx) to dx, None for zero: see `climb`
+Descent = Callable[..., Any]  # (join, dx) to dx, None for zero: see `climb`
 
 CONTENT_LAYERS = {"relu4_2": 1.0}
 CHANNELS = 64  # of the first block
@@ -65,8 +51,6 @@ class VGG(FeatureNetwork):
         if taps is not None:
             self.check_taps(taps := list(taps))
             self.layers = self.layers[: max(map(self.layers.index, taps), default=-1) + 1]
-        self._pool = fastest(backend, POOLS[pooling])
-        self._relu = fastest(backend, layers.relu)
         convolutions = [name for name in self.layers if name in weights.kernels]
         self._kernels = {name: backend.asarray(weights.kernels[name]) for name in convolutions}
         self._biases = {name: backend.asarray(weights.biases[name]) for name in convolutions}
@@ -93,37 +77,31 @@ class VGG(FeatureNetwork):
         """The weights' description."""
         return self._description
 
-    def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
-        x, to_pixels = self._preprocess(self.backend.xp, x)
-        _, features, descend = climb(self.backend.xp, x, self._steps(taps), taps)
-        return features, lambda gradients: to_pixels(descend(gradients))
+    def halo(self, taps: Iterable[str]) -> int:
+        """Each convolution sees one position around; rounded up to a multiple of the deepest stride."""
+        seen, stride = 0, 1
+        for name in self.layers[: max(map(self.layers.index, taps), default=-1) + 1]:
+            seen += stride if name.startswith("conv") else 0
+            stride *= 2 if name.startswith("pool") else 1
+        return -(-seen // stride) * stride
 
-    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
-        """As the base class says. The first block is worked on in bands if its taps allow (see `FirstBlock`).
+    def _climb(self, x: Array, taps: frozenset[str], look: Look, *, whole: bool) -> Descend:
+        """As the base class says. In bands is the first block, if its taps allow (see `FirstBlock`).
 
-        Of an image that repeats it is worked on as a whole: a band's rows would have neighbours at the other end.
+        Of an image that repeats it is whole: a band's rows would have neighbours at the other end.
         """
-        rgb, wanted = self._checked(image, taps)
-        if self.repeats:
-            return super().scan(image, taps, look)
-        steps = list(self._steps(wanted))
-        above = [step for step in steps if step[0] in FirstBlock.ABOVE]
-        if "pool1" not in dict(above) or wanted & FirstBlock.ABOVE:
+        x, to_pixels = self._preprocess(self.backend.xp, x)
+        steps = list(self._steps(taps))
+        below, above = ([step for step in steps if step[0] in names] for names in (FirstBlock.BELOW, FirstBlock.ABOVE))
+        if "pool1" not in dict(above) or taps & FirstBlock.ABOVE:
             above = []
-        if not above and not wanted & FirstBlock.BELOW:
-            return super().scan(image, taps, look)
-        x, to_pixels = self._preprocess(self.backend.xp, rgb)
-        below = [step for step in steps if step[0] in FirstBlock.BELOW]
-        block = FirstBlock(self.backend, x, below, above, wanted, SEEN[self.pooling])
+        if whole or self.repeats or not (above or taps & FirstBlock.BELOW):
+            _, descend = climb(self.backend.xp, x, steps, taps, look)
+            return lambda join: to_pixels(_or_zero(self.backend.xp, descend(join), x))
+        block = FirstBlock(self.backend, x, below, above, taps, SEEN[self.pooling])
         rest = steps[len(below) + len(above) :]
-        _, features, descend = climb(self.backend.xp, block.climb(look, onward=bool(rest)), rest, wanted)
-        for layer in features:
-            look(layer, ALL, features[layer])
-
-        def pull_all(pull_back: PullRows) -> Array:
-            return to_pixels(block.descend(descend(when_reached(features, pull_back)), pull_back))
-
-        return pull_all
+        _, descend = climb(self.backend.xp, block.climb(look, onward=bool(rest)), rest, taps, look)
+        return lambda join: to_pixels(block.descend(descend(join), join))
 
     def _steps(self, taps: frozenset[str]) -> Iterator[Step]:
         """The layers up to the deepest tap, each with its name; several that the engine has as one, with the last's.
@@ -141,7 +119,7 @@ class VGG(FeatureNetwork):
                 yield rest[taken], step
                 rest = rest[taken + 1 :]
             else:
-                yield name, self._relu if name.startswith("relu") else self._pool
+                yield name, fastest(self.backend, layers.relu if name.startswith("relu") else POOLS[self.pooling])
                 rest = following
 
     def _fused(self, following: list[str], taps: frozenset[str]) -> tuple[int, layers.Layer]:
@@ -196,22 +174,25 @@ class FirstBlock:
     def _climb_band(self, rows: slice, look: Look, out: Array | None) -> None:
         """`climb` of one band, to its rows of the whole, if there is one."""
         around = with_margin(rows, 4, len(self._x))  # so that conv1_1 is right in 3 rows around the band, as is needed
-        F, features, _ = climb(self._xp, self._x[around], self._below, self._taps)
-        for layer in features:
-            look(layer, rows, features[layer][within(rows, around)])
+        inside = within(rows, around)
+
+        def look_inside(layer: str, _: slice, F: Array) -> None:
+            look(layer, rows, F[inside])
+
+        F, _ = climb(self._xp, self._x[around], self._below, self._taps, look_inside)
         seen = with_margin(rows, self._seen, len(self._x))
-        y, _, descend = climb(self._xp, F[within(seen, around)], self._above, frozenset())
+        y, descend = climb(self._xp, F[within(seen, around)], self._above)
         self._descents.append(descend)
         if out is not None:
             out[...] = y[self._out(within(rows, seen))]
 
-    def descend(self, d_whole: Array | None, pull_back: PullRows) -> Array:
+    def descend(self, d_whole: Array | None, join: Join) -> Array:
         """dE/dx, (H, W, 3), given the gradient of what came out of the block, or None for zero."""
         dx = self._xp.zeros_like(self._x)
         for rows, descend_above in zip(self._bands, self._descents, strict=True):
             near = with_margin(rows, 1, len(dx))  # the pixels that the band's features see
             d_near = None if d_whole is None else self._descend_above(rows, near, d_whole, descend_above)
-            d_near = self._descend_below(rows, near, d_near, pull_back)
+            d_near = self._descend_below(rows, near, d_near, join)
             if d_near is not None:
                 dx[near] += d_near
         return dx
@@ -219,55 +200,65 @@ class FirstBlock:
     def _descend_above(self, rows: slice, near: slice, d_whole: Array, descend: Descent) -> Array:
         """What a band gives to the gradient of what is below the layers ABOVE, near it."""
         seen, inside = with_margin(rows, self._seen, len(self._x)), within(rows, near)
-        d = descend({}, d_whole[self._out(seen)]) if self._above else d_whole[seen].copy()
+        d = descend(_nothing, d_whole[self._out(seen)]) if self._above else d_whole[seen].copy()
         d_near = d[within(near, seen)]
         d_near[: inside.start] = 0  # other bands'
         d_near[inside.stop :] = 0
         return d_near
 
-    def _descend_below(self, rows: slice, near: slice, d_near: Array | None, pull_back: PullRows) -> Array | None:
+    def _descend_below(self, rows: slice, near: slice, d_near: Array | None, join: Join) -> Array | None:
         """What it gives to the gradient of its pixels, or None for zero."""
         inside = within(rows, near)
-        F, features, descend = climb(self._xp, self._x[near], self._below, self._taps)
+        _, descend = climb(self._xp, self._x[near], self._below, self._taps)
 
-        def gradient(layer: str) -> Callable[[Array | None], Array]:
-            def own(d: Array | None) -> Array:
-                above = None if d is None else d[inside]
-                total = self._xp.zeros_like(F) if d is None else d
-                total[inside] = pull_back(layer, rows, features[layer][inside], above)
-                return total
+        def join_inside(layer: str, _: slice, F: Array, d: Array | None) -> Array | None:
+            own = join(layer, rows, F[inside], None if d is None else d[inside])
+            if own is None:
+                return d
+            total = self._xp.zeros_like(F) if d is None else d
+            total[inside] = own
+            return total
 
-            return own
-
-        return descend({layer: gradient(layer) for layer in features}, d_near)
+        return descend(join_inside, d_near)
 
     def _out(self, rows: slice) -> slice:
         """The same rows of what comes out of the block."""
         return slice(rows.start // self._stride, rows.stop // self._stride)
 
 
-def climb(xp: Any, x: Array, steps: Iterable[Step], taps: frozenset[str]) -> tuple[Array, Features, Descent]:
-    """Through some steps to what comes out of the last one, keeping the tapped features; and the way back.
+def climb(xp: Any, x: Array, steps: Iterable[Step], taps: frozenset[str] = frozenset(),
+          look: Look = lambda layer, rows, F: None) -> tuple[Array, Descent]:
+    """Through some steps to what comes out of the last one, showing the tapped features; and the way back.
 
-    That one takes the gradients of features, by layer, and the gradient of what came out, or None for zero.
+    That one takes a `Join`, and the gradient of what came out, or None for zero.
     """
-    features: Features = {}
-    tape: list[tuple[str, layers.Backward]] = []
+    tape: list[tuple[str, Array | None, layers.Backward]] = []
     for name, layer in steps:
         x, backward = layer(xp, x)
-        tape.append((name, backward))
+        tape.append((name, x if name in taps else None, backward))
         if name in taps:
-            features[name] = x
+            look(name, ALL, x)
 
-    def descend(gradients: Mapping[str, Gradient], dx: Array | None = None) -> Array | None:
+    def descend(join: Join, dx: Array | None = None) -> Array | None:
         while tape:
-            name, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
-            dx = add(dx, gradients.get(name))
+            name, F, backward = tape.pop()  # popped, so that what it kept is freed as soon as it was used
+            if F is not None:
+                dx = join(name, ALL, F, dx)
+            del F
             if dx is not None:
                 dx = backward(dx)
         return dx
 
-    return x, features, descend
+    return x, descend
+
+
+def _nothing(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
+    """A `Join` of who taps nothing."""
+    return dF
+
+
+def _or_zero(xp: Any, dx: Array | None, x: Array) -> Array:
+    return xp.zeros_like(x) if dx is None else dx
 
 
 def vgg_layers(architecture: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ tradition of Portilla & Simoncelli 2000; the scales of the image stand in for VG
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import FeatureNetwork, Features, Gradient, InOrder, Look, PullBack, PullRows, add, bands, fastest
+from nst_np.network import Descend, FeatureNetwork, InOrder, Join, Look, add, bands, fastest
 
 Array = Any
 ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
@@ -46,7 +46,6 @@ class WaveletNetwork(FeatureNetwork):
         complex_dtype = np.result_type(backend.dtype, np.complex64)
         self._bank = WaveletBank(*(backend.xp.asarray(factor.astype(complex_dtype)) for factor in bank_factors()))
         self._colors = backend.asarray(opponent_matrix())
-        self._rectified_wavelets = fastest(backend, layers.rectified_wavelets)
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """The image at the coarsest scale must be larger than the mirrored border of 4 pixels."""
@@ -74,49 +73,48 @@ class WaveletNetwork(FeatureNetwork):
     def _downsample(self) -> layers.Layer:
         return partial(layers.periodic, step=layers.downsample, stride=2) if self.repeats else layers.downsample
 
-    def _forward(self, x: Array, taps: frozenset[str]) -> tuple[Features, PullBack]:
-        images, to_pixels = self._pyramid(x, taps)
-        branches = {name: self._branch(images[name]) for name in images if name in taps}
+    def halo(self, taps: Iterable[str]) -> int:
+        """Six positions of the deepest scale: the wavelets' border, and what all halvings before it see."""
+        return (BORDER + 2) * max(map(self.stride, taps), default=1)
 
-        def pull_back(gradients: Mapping[str, Gradient]) -> Array:
-            return to_pixels({name: branches.pop(name)[1](add(None, gradients[name])) for name in gradients})
-
-        return {name: F for name, (F, _) in branches.items()}, pull_back
-
-    def scan(self, image: Array, taps: Iterable[str], look: Look) -> Callable[[PullRows], Array]:
-        """As the base class says. A thread makes features a band of rows at a time, and again on the way back.
+    def _climb(self, x: Array, taps: frozenset[str], look: Look, *, whole: bool) -> Descend:
+        """As the base class says. In bands, a thread makes features a band at a time, and again on the way back.
 
         They are 66 times as large as the image, and cost less than their trip to memory.
         """
-        x, wanted = self._checked(image, taps)
-        images, to_pixels = self._pyramid(x, wanted)
-        padded = {name: self._pad(self.backend.xp, images[name], BORDER) for name in images if name in wanted}
-        parts = [(name, rows) for name in padded for rows in self._bands(images[name])]
-        each = self.backend.engine.each
+        images, to_pixels = self._pyramid(x, taps)
+        padded = {name: self._pad(self.backend.xp, images[name], BORDER) for name in images if name in taps}
+        parts = [(name, rows) for name in padded for rows in self._bands(images[name], whole)]
+        each = _one_by_one if whole else self.backend.engine.each
 
         def band(name: str, rows: slice) -> tuple[Array, layers.Backward]:
             return self._features(padded[name][0][rows.start : rows.stop + 2 * BORDER])
 
-        def show(part: tuple[str, slice]) -> None:
-            name, rows = part
-            look(name, rows, band(name, rows)[0])
+        def show(part: tuple[str, slice]) -> tuple[Array, layers.Backward] | None:
+            F, backward = band(*part)
+            look(*part, F)
+            return (F, backward) if whole else None
 
-        each(show, parts)
+        kept = each(show, parts)
 
-        def pull_all(pull_back: PullRows) -> Array:
+        def descend(join: Join) -> Array:
             sums = {name: _Gradient(self.backend.xp, enlarged) for name, (enlarged, _) in padded.items()}
 
-            def pull(part: tuple[str, slice]) -> None:
-                name, rows = part
-                F, backward = band(name, rows)
-                sums[name].add(rows, backward(pull_back(name, rows, F, None)))
+            def pull(index: int) -> None:
+                name, rows = parts[index]
+                F, backward = kept[index] or band(name, rows)
+                kept[index] = None  # used once
+                dF = join(name, rows, F, None)
+                sums[name].add(rows, None if dF is None else backward(dF))
 
-            each(pull, parts)
+            each(pull, range(len(parts)))
             return to_pixels({name: unpad(sums[name].dx) for name, (_, unpad) in padded.items()})
 
-        return pull_all
+        return descend
 
-    def _bands(self, image: Array) -> list[slice]:
+    def _bands(self, image: Array, whole: bool) -> list[slice]:
+        if whole:
+            return [slice(0, len(image))]
         shape = (*image.shape[:2], image.shape[2] * 2 * self._bank.responses)
         return bands(shape, self.backend, BAND_BYTES, LEAST_BAND)
 
@@ -141,15 +139,9 @@ class WaveletNetwork(FeatureNetwork):
 
         return images, to_pixels
 
-    def _branch(self, x: Array) -> tuple[Array, layers.Backward]:
-        """One scale: (H, W, 3) opponent colours to (H, W, 198) rectified responses."""
-        padded, unpad = self._pad(self.backend.xp, x, BORDER)
-        F, to_padded = self._features(padded)
-        return F, lambda dF: unpad(to_padded(dF))
-
     def _features(self, padded: Array) -> tuple[Array, layers.Backward]:
         """(H + 8, W + 8, 3) mirrored opponent colours to (H, W, 198) rectified responses."""
-        y, backward = self._rectified_wavelets(self.backend.xp, padded, self._bank)
+        y, backward = fastest(self.backend, layers.rectified_wavelets)(self.backend.xp, padded, self._bank)
         return y.reshape(*y.shape[:2], -1), lambda dF: backward(dF.reshape(y.shape))
 
 
@@ -160,9 +152,14 @@ class _Gradient(InOrder):
         super().__init__()
         self.dx = xp.zeros_like(padded)
 
-    def use(self, rows: slice, made: Array) -> None:
-        """Rows of features, and the gradient of their pixels, (rows + 2 BORDER, W + 2 BORDER, 3)."""
-        self.dx[rows.start : rows.stop + 2 * BORDER] += made
+    def use(self, rows: slice, made: Array | None) -> None:
+        """Rows of features, and the gradient of their pixels, (rows + 2 BORDER, W + 2 BORDER, 3), or None for zero."""
+        if made is not None:
+            self.dx[rows.start : rows.stop + 2 * BORDER] += made
+
+
+def _one_by_one(function: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
+    return [function(part) for part in parts]
 
 
 def scales_of(height: int, width: int) -> int:

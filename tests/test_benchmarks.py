@@ -262,12 +262,13 @@ def test_comparison_tables():
     assert cross[1:] == [["64²", "0.700", "3.500", "**0.20**"]]
 
 
-def test_comparison_needs_its_extra(monkeypatch, capsys):
+@pytest.mark.parametrize("comparison", [vs_torch.main, lambda sizes: gpu_vs_torch.main([*sizes, "--device", "cpu"])])
+def test_comparisons_need_their_extra(comparison, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
     with pytest.raises(SystemExit) as end:
-        vs_torch.main(["32"])
+        comparison(["32"])
     assert end.value.code == 2
-    assert capsys.readouterr().err.endswith("torch is not installed: pip install '.[bench]'\n")
+    assert capsys.readouterr().err.endswith('torch is not installed: pip install ".[bench]"\n')
 
 
 def test_comparison_plot(tmp_path):

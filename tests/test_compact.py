@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import json
 import shutil
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,19 +33,6 @@ def boxed():
 def test_it_is_small():
     assert compact_file().name == COMPACT_NAME
     assert compact_file().stat().st_size <= 13_000_000
-
-
-def test_it_alone_of_its_folder_enters_an_installation():
-    root = Path(__file__).resolve().parent.parent
-    (call,) = (node for node in ast.walk(ast.parse((root / "setup.py").read_text(encoding="utf-8")))
-               if isinstance(node, ast.Call) and ast.unparse(node.func) == "setup")
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    assert ast.literal_eval(given["package_dir"]) == {"nst_np.compact": "weights"}
-    assert ast.literal_eval(given["package_data"])["nst_np.compact"] == ["README.md", COMPACT_NAME]
-    assert "nst_np.compact" in ast.unparse(given["packages"])
-    manifest = (root / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
-    assert [line for line in manifest if "weights" in line and line[0] != "#"] == [
-        "include weights/README.md", f"include weights/{COMPACT_NAME}"]
 
 
 def test_what_is_exact_is_the_published_network(boxed):

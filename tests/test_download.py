@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -181,13 +182,13 @@ def test_architecture_in_the_address(server, tmp_path):
         ("missing", "HTTP status 404"),
         ("wrong", f"wrong checksum, expected MD5 {MD5}"),
         ("web_page", f"wrong checksum, expected MD5 {MD5}"),
-        ("truncated", "IncompleteRead(1000 bytes read, 511000 more expected)"),
+        ("truncated", r"IncompleteRead\(1000 bytes read, 511000 more expected\)|wrong checksum"),  # urllib3 2 or 1
     ],
 )
 def test_failing_mirror_is_named_and_the_next_one_tried(server, tmp_path, behaviour, reason):
     message = failure(tmp_path, server.mirror(behaviour))
     assert message.startswith(f"{NAME} could not be downloaded: {server.mirror(behaviour)}: ")
-    assert reason in message
+    assert re.search(reason, message)
     path = fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror(behaviour), server.mirror("good")])
     assert path.read_bytes() == CONTENT
     assert names(tmp_path) == [NAME]

@@ -315,17 +315,22 @@ def test_bands_end_where_an_image_ends(pooling, fast):
     """Heights with every remainder, so that the last band has up to half a band more than the others."""
     net = network("vgg19", pooling=pooling, backend=make_backend("cpu", "float64", fast=fast))
     for height in (16, 17, 18, 19):
-        assert_scan_is_forward(net, ["relu1_1", "relu2_1"], image(height, 18))
+        assert_bands_are_the_whole(net, ["relu1_1", "relu2_1"], image(height, 18))
 
 
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("shape", [(37, 53), (20, 21), (64, 40)])
 @pytest.mark.parametrize(("name", "taps"), SCANS)
-def test_scan_shows_and_pulls_back_what_forward_does(name, taps, shape):
-    assert_scan_is_forward(network(name), taps, image(*shape))
+def test_bands_are_the_whole(name, taps, shape):
+    assert_bands_are_the_whole(network(name), taps, image(*shape))
 
 
-def assert_scan_is_forward(net, taps, x):
+def climb(net, x, taps, look):
+    """The way up in bands, as `measure` and `features` go it."""
+    return net._climb(*net._checked(x, taps), look, whole=False)
+
+
+def assert_bands_are_the_whole(net, taps, x):
     """It shows each row of each layer once, pulls each back once, and the gradient is the same."""
     features, backward = net.forward(x, taps)
     weights = {layer: np.cos(F) for layer, F in features.items()}
@@ -343,7 +348,7 @@ def assert_scan_is_forward(net, taps, x):
         gradient = weights[layer][rows] * F
         return gradient if dF is None else dF + gradient
 
-    pull_all = net.scan(x, taps, look)
+    pull_all = climb(net, x, taps, look)
     for layer, F in features.items():
         np.testing.assert_allclose(shown[layer], F, atol=1e-9 * np.abs(F).max())
     gradient = pull_all(pull_back)
@@ -354,10 +359,10 @@ def assert_scan_is_forward(net, taps, x):
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("name", "taps"), SCANS)
-def test_features_are_the_same_bits_as_what_scan_shows(name, taps, dtype):
+def test_features_are_the_same_bits_as_what_is_measured(name, taps, dtype):
     """On every processor: a matrix product of another shape may be rounded otherwise."""
     net, x, shown = network(name, dtype), image(45, 37), {tap: {} for tap in taps}
-    net.scan(x, taps, lambda layer, rows, F: shown[layer].update({rows.start or 0: F}))
+    climb(net, x, taps, lambda layer, rows, F: shown[layer].update({rows.start or 0: F}))
     features = net.features(x, taps)
     assert sorted(features, key=net.layers.index) == list(features) == sorted(taps, key=net.layers.index)
     for layer, parts in shown.items():
@@ -371,10 +376,10 @@ def test_what_is_shown_in_bands_is_never_whole(name, taps, monkeypatch):
     monkeypatch.setattr("nst_np.vgg.FirstBlock.BAND_BYTES", 0)
     monkeypatch.setattr("nst_np.vgg.FirstBlock.LEAST_BAND", 8)
     net, x, shown = network(name, backend=make_backend("cpu", "float32", threads=1)), image(160, 120), []
-    net.scan(x, taps, lambda layer, rows, F: shown.append(F.nbytes))
+    climb(net, x, taps, lambda layer, rows, F: shown.append(F.nbytes))
     tracemalloc.start()
     try:
-        net.scan(x, taps, lambda layer, rows, F: None)
+        climb(net, x, taps, lambda layer, rows, F: None)
         assert tracemalloc.get_traced_memory()[1] < 0.5 * sum(shown)
     finally:
         tracemalloc.stop()

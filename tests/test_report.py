@@ -544,7 +544,7 @@ def test_a_missing_package_is_said_before_anything_is_done(tmp_path, config, mon
     for attempt in attempts:
         with pytest.raises(InputError) as caught:
             attempt()
-        assert str(caught.value) == "reports need matplotlib, plotly and jinja2: pip install 'nst_np[report]'"
+        assert str(caught.value) == 'reports need matplotlib, plotly and jinja2: pip install "nst_np[report]"'
     assert list(tmp_path.iterdir()) == []
 
 

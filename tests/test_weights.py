@@ -607,7 +607,7 @@ def test_without_torch_the_message_says_what_to_install(scratch, monkeypatch):
     path = scratch / "w.pth"
     path.write_bytes(pickle.dumps({}))
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert refusal(path) == f"{path} needs torch to be read: install it (pip install torch)"
+    assert refusal(path) == f'{path} needs torch to be read: pip install "nst_np[torch-files]"'
 
 
 class Hostile:

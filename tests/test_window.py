@@ -344,5 +344,5 @@ def test_a_screen_that_cannot_be_reached_is_none(manager, monkeypatch):
 
 def test_without_matplotlib_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r"^--show needs matplotlib: pip install 'nst_np\[report\]'$"):
+    with pytest.raises(InputError, match=r'^--show needs matplotlib: pip install "nst_np\[report\]"$'):
         open_window(pytest.fail)

@@ -18,7 +18,7 @@ def check_packages() -> None:
         import matplotlib  # noqa: F401
         import plotly  # noqa: F401
     except ImportError as error:
-        raise InputError("reports need matplotlib, plotly and jinja2: pip install 'nst_np[report]'") from error
+        raise InputError('reports need matplotlib, plotly and jinja2: pip install "nst_np[report]"') from error
     except ValueError as error:  # matplotlib reads MPLBACKEND as soon as it is imported
         raise InputError(f"matplotlib cannot be used: {error}") from error
 

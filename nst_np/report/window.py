@@ -51,7 +51,7 @@ def _figure_on_screen() -> Figure | None:
     try:
         from matplotlib import pyplot, rc_context
     except ImportError as error:
-        raise InputError("--show needs matplotlib: pip install 'nst_np[report]'") from error
+        raise InputError('--show needs matplotlib: pip install "nst_np[report]"') from error
     except ValueError as error:  # matplotlib reads MPLBACKEND as soon as it is imported
         raise InputError(f"matplotlib cannot be used: {error}") from error
     try:

@@ -22,7 +22,7 @@ def read_torch(path: Path, convention: str = "auto") -> VGGWeights:
     Raises
     ------
     WeightsError
-        For a file that holds anything else, besides whatever PyTorch raises.
+        If PyTorch is not installed, and for a file that holds anything else, besides whatever PyTorch raises.
     """
     tensors = _load(path)
     keys = convolution_keys(tensors, str(path))
@@ -32,8 +32,10 @@ def read_torch(path: Path, convention: str = "auto") -> VGGWeights:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise WeightsError(f'{path} needs torch to be read: pip install "nst_np[torch-files]"') from error
     try:
         # Mapped, so that the fully connected layers, four fifths of the file, are never read.
         content = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))

@@ -54,9 +54,6 @@ def read_weights(path: str | Path, architecture: str | None = None, convention: 
             weights = _reader(path, head, convention)(path)
     except WeightsError:
         raise
-    except ImportError as error:
-        package = error.name or "a package"
-        raise WeightsError(f"{path} needs {package} to be read: install it (pip install {package})") from error
     except Exception as error:  # the libraries' own errors have no common base, least of all for hostile files
         raise WeightsError(f"{path} cannot be read: {_one_line(error)}{_size_hint(path)}") from error
     if architecture not in (None, weights.architecture):

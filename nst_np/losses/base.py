@@ -1,0 +1,70 @@
+"""What every loss is: a sum over positions followed by a small function.
+
+The paper writes a layer's features as ``F`` of N_l channels by M_l positions; here an activation is ``(H, W, N)``, and
+``Ft = F.reshape(M, N)`` is the paper's ``Fᵀ``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from nst_np.backend import Backend
+
+Array = Any
+Statistic = tuple[Any, ...]  # numbers and small arrays
+Region = tuple[slice, slice]  # rows and columns of features
+
+TINY = 1e-12  # keeps the relative losses finite where the target is constant or zero
+
+
+class Loss(ABC):
+    """A loss of the features at one tap, computed in three steps, so that it can be computed piece by piece.
+
+    Losses are immutable data. No loss knows a weight: `nst_np.terms` has them all.
+
+    Attributes
+    ----------
+    reach : how many positions beyond the lower and the right end of a region it looks at, as far as there are any.
+    """
+
+    reach: ClassVar[int] = 0
+
+    def at(self, region: Region) -> Loss:
+        """The same loss, for `statistic` and `pull_back` of the features in a region, and in its reach beyond it."""
+        return self
+
+    @abstractmethod
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """What the loss has to know of F, (H, W, N): sums over its positions."""
+
+    def merge(self, a: Statistic, b: Statistic) -> Statistic:
+        """The statistic of two regions' union: the sums of theirs."""
+        return tuple(x + y for x, y in zip(a, b, strict=True))
+
+    @abstractmethod
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """The loss E, and dE/d(statistic), entry by entry; those of a number that nothing depends on are left out."""
+
+    @abstractmethod
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
+
+
+def value_and_grad(backend: Backend, loss: Loss, F: Array) -> tuple[float, Array]:
+    """The three steps in a row: the loss of F, and dE/dF."""
+    value, d_statistic = loss.value_and_grad(backend, loss.statistic(backend, F))
+    return value, loss.pull_back(backend, F, d_statistic)
+
+
+def total(backend: Backend, array: Array) -> float:
+    """The sum of all elements, in float64: in float32, 10⁷ squares would lose digits that a line search looks at."""
+    return float(backend.xp.sum(array, dtype="float64"))
+
+
+def added(gradient: Array, add_to: Array | None) -> Array:
+    """A gradient; or another one, changed in place, with it added."""
+    if add_to is None:
+        return gradient
+    add_to += gradient
+    return add_to

@@ -1,0 +1,85 @@
+"""Smoothness: the total variation of the pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nst_np.backend import Backend
+from nst_np.losses.base import Array, Loss, Region, Statistic, added, total
+
+
+@dataclass(frozen=True)
+class TotalVariation(Loss):
+    """Roughness: ``E = Σ (x[i+1, j] - x[i, j])² + Σ (x[i, j+1] - x[i, j])²`` (Mahendran & Vedaldi 2015, Eq. 6, β = 2).
+
+    Not in Gatys et al. 2015. Each difference pulls its two pixels together: ``dE/dx`` is ``-2`` the differences at
+    their first pixel and ``+2`` at their second. A difference belongs to the region of its first pixel.
+
+    Attributes
+    ----------
+    size : height and width of the region without its reach; None for all of F.
+    """
+
+    size: tuple[int, int] | None = None
+    reach = 1
+
+    def at(self, region: Region) -> TotalVariation:
+        """With the size of the region."""
+        height, width = (along.stop - along.start for along in region)
+        return replace(self, size=(height, width))
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """The sum of squared vertical differences and how many there are, and the same of horizontal ones."""
+        down, right = self._differences(F)
+        return total(backend, down**2), down.size, total(backend, right**2), right.size
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """The weighted sum of both sums, and the two weights: its derivatives."""
+        s_down, count_down, s_right, count_right = statistic
+        d_down, d_right = self.weights(count_down, count_right)
+        return s_down * d_down + s_right * d_right, (d_down, d_right)
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """Of the sum of vertical and of that of horizontal differences, given how many there are."""
+        return 1.0, 1.0
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """Each difference's gradient, scattered to its two pixels."""
+        d_down, d_right = d_statistic
+        down, right = self._differences(F)
+        down, right = down * (2 * d_down), right * (2 * d_right)
+        (rows, width), height = down.shape[:2], right.shape[0]
+        dF = backend.xp.zeros_like(F)
+        dF[1 : rows + 1, :width] += down
+        dF[:rows, :width] -= down
+        dF[:height, 1:] += right
+        dF[:height, :-1] -= right
+        return added(dF, add_to)
+
+    def _differences(self, F: Array) -> tuple[Array, Array]:
+        """Of vertical and of horizontal neighbours, the first of which is in the region."""
+        height, width = self.size or F.shape[:2]
+        return F[1:, :width] - F[:-1, :width], F[:height, 1:] - F[:height, :-1]
+
+
+@dataclass(frozen=True)
+class RelativeTotalVariation(TotalVariation):
+    """Total variation as the mean squared difference of neighbours, in units of the full range 255²."""
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """One over 255² times the number of all differences."""
+        scale = 1 / (255.0**2 * max(down + right, 1))
+        return scale, scale
+
+
+@dataclass(frozen=True)
+class MeanTotalVariation(TotalVariation):
+    """Mean squared difference of vertical neighbours, plus that of horizontal ones (as in anishathalye/neural-style).
+
+    Each is a mean over its own number of differences, so that in a wide image one vertical difference weighs more than
+    a horizontal one. An image of a single row or column has neighbours one way only, and the other mean counts as 0.
+    """
+
+    def weights(self, down: int, right: int) -> tuple[float, float]:
+        """One over each number of differences."""
+        return 1 / max(down, 1), 1 / max(right, 1)

@@ -1,0 +1,186 @@
+"""Terms of an objective as data: a loss, the tap that it looks at, and its weights; and what builds the usual ones.
+
+This is the only place where weights are applied: ``L(x) = α Σ_l w_l E_content,l + β Σ_l w_l E_style,l + γ TV(x)``
+(Gatys et al. 2015, Eqs. 5 and 7).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nst_np import losses
+from nst_np.errors import InputError
+from nst_np.losses import Loss, Statistic
+from nst_np.network import FeatureNetwork, Statistics
+
+Array = Any
+T = TypeVar("T")
+PIXELS = "pixels"  # the tap of what looks at the image itself
+STYLE_LOSSES = {"published": losses.StyleLoss, "relative": losses.RelativeStyleLoss, "mean": losses.MeanStyleLoss}
+TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
+                    "mean": losses.MeanTotalVariation}
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One loss at one tap: what it adds to the objective is ``group_weight * layer_weight * share * loss``.
+
+    Attributes
+    ----------
+    group : what reports add it up with: ``"content"``, ``"style"`` or ``"tv"``.
+    tap : the layer it looks at, or ``"pixels"``.
+    loss : value and gradient, unweighted.
+    group_weight, layer_weight : α, β or the TV weight; and w_l.
+    share : of one style image among several that have a loss each; else 1.
+    """
+
+    group: str
+    tap: str
+    loss: Loss
+    group_weight: float = 1.0
+    layer_weight: float = 1.0
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        weights = (f"{self.group}_weight", self.group_weight), (f"the weight of {self.tap}", self.layer_weight)
+        for name, weight in weights:
+            if not 0 <= weight < math.inf:
+                raise InputError(f"{name} must be a number of at least 0, not {weight}")
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.group if self.tap == PIXELS else f"{self.group} {self.tap}"
+
+    @property
+    def weight(self) -> float:
+        """The product of all weights."""
+        return self.group_weight * self.layer_weight * self.share
+
+
+def by_tap(terms: Sequence[Term]) -> dict[str, list[Term]]:
+    """The terms of each tap."""
+    taps: dict[str, list[Term]] = {}
+    for term in terms:
+        taps.setdefault(term.tap, []).append(term)
+    return taps
+
+
+def weigh(network: FeatureNetwork, terms: Sequence[Term],
+          statistics: Mapping[str, Sequence[Statistic]]) -> tuple[dict[str, float], Statistics]:
+    """Every term, as `nst_np.objective.Evaluation` has them, and dE/d(statistic) of each, with its weight.
+
+    Parameters
+    ----------
+    statistics : of the terms of each tap, in their order.
+    """
+    total = 0.0
+    values: dict[str, float] = {}
+    groups = dict.fromkeys((term.group for term in terms), 0.0)
+    d_statistics: Statistics = {tap: [] for tap in statistics}
+    for term in terms:
+        place = d_statistics[term.tap]
+        value, d_statistic = term.loss.value_and_grad(network.backend, statistics[term.tap][len(place)])
+        place.append(tuple(d * term.weight for d in d_statistic))
+        total += term.weight * value
+        groups[term.group] += term.layer_weight * term.share * value
+        if term.tap != PIXELS:
+            values[term.name] = values.get(term.name, 0.0) + term.share * value
+    return {"total": total, **groups, **values}, d_statistics
+
+
+# --- content ----------------------------------------------------------------------------------------------------------
+
+
+def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, float], weight: float = 1.0, *,
+                  normalization: str = "published", center: bool = False) -> list[Term]:
+    """A content loss at each layer, aimed at the features of an image (H, W, 3) RGB 0–255.
+
+    Parameters
+    ----------
+    layers : ``{layer: w_l}``.
+    weight : α.
+    normalization, center : see `nst_np.Objective`.
+    """
+    network.check_taps(layers)
+    network.check_size(image.shape, layers, "content image")
+    terms = []
+    for layer, P in network.features(image, layers).items():
+        kinds: dict[str, Callable[[Array], Loss]] = {
+            "published": losses.ContentLoss,
+            "relative": lambda P: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),
+            "mean": lambda P: losses.MeanContentLoss(P, P.size),
+        }
+        loss = _chosen("normalization", normalization, kinds)(P)
+        terms.append(Term("content", layer, loss, weight, layers[layer]))
+    return terms
+
+
+# --- style ------------------------------------------------------------------------------------------------------------
+
+
+def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mapping[str, float], weight: float = 1.0, *,
+                normalization: str = "published", blend: Sequence[float] | None = None,
+                blend_by: str = "grams") -> list[Term]:
+    """A style loss at each layer, aimed at the Gram matrices of one or several images (H, W, 3) RGB 0–255.
+
+    Parameters
+    ----------
+    layers : ``{layer: w_l}``.
+    weight : β.
+    normalization, blend, blend_by : see `nst_np.Objective`.
+    """
+    kind = _chosen("normalization", normalization, STYLE_LOSSES)
+    grams = [_grams_per_position(network, image, layers) for image in images]
+    return [Term("style", layer, kind(A), weight, layers[layer], share)
+            for share, targets in _blended(grams, _shares(blend, len(images)), blend_by)
+            for layer, A in targets.items()]
+
+
+def _grams_per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
+    """The Gram matrices of an image, each divided by its number of positions, in the network's order of layers."""
+    network.check_taps(layers)
+    network.check_size(image.shape, layers, "style image")
+    statistics, _ = network.measure(image, {layer: [losses.StyleLoss(None)] for layer in layers})
+    grams = {}
+    for layer in network.layers:
+        if layer in statistics:
+            ((G, M),) = statistics.pop(layer)
+            grams[layer] = G * (1 / M)
+    return grams
+
+
+def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
+    """The shares of so many style images, which add up to 1."""
+    given = [1.0] * styles if blend is None else list(blend)
+    if len(given) != styles or not all(share >= 0 for share in given) or not 0 < sum(given) < math.inf:
+        raise InputError(f"style_blend must be {styles} shares of at least 0 with a finite sum above 0, not {given}")
+    return [share / sum(given) for share in given]
+
+
+def _blended(grams: Sequence[dict[str, Array]], shares: Sequence[float],
+             blend_by: str) -> list[tuple[float, dict[str, Array]]]:
+    """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
+    each = list(zip(shares, grams, strict=True))
+    if blend_by == "losses":
+        return each
+    if blend_by != "grams":
+        raise InputError(f"blend_by must be one of grams, losses, not {blend_by!r}")
+    return [(1.0, {layer: sum(share * targets[layer] for share, targets in each) for layer in grams[0]})]
+
+
+# --- smoothness -------------------------------------------------------------------------------------------------------
+
+
+def tv_term(weight: float = 1.0, *, normalization: str = "published") -> Term:
+    """The total variation of the pixels, times γ."""
+    return Term("tv", PIXELS, _chosen("tv_normalization", normalization, TOTAL_VARIATIONS)(), weight)
+
+
+def _chosen(name: str, choice: str, choices: Mapping[str, T]) -> T:
+    if choice not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, not {choice!r}")
+    return choices[choice]
