@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -62,22 +61,14 @@ class Display:
         if self._bar is not None:
             self._bar.close()
 
-    @property
-    def seconds_left(self) -> float:
-        """How long the rest will take if it goes on as it went; infinite before the first iteration."""
-        done, total = sum(self._done.values()), sum(self._expected.values())
-        return (time.monotonic() - self._start) * (total / done - 1) if done else math.inf
-
     def _show(self) -> None:
         done, total = sum(self._done.values()), sum(self._expected.values())
+        # The rest is taken to go as it went; before the first iteration, nothing is known.
+        left = f", {duration((time.monotonic() - self._start) * (total / done - 1))} left" if done else ""
         if self._bar is not None:
-            self._bar.total = total
-            self._bar.set_postfix_str(f"{self._over}/{len(self._expected)} runs{self._left()}", refresh=False)
-            self._bar.n = done
+            self._bar.total, self._bar.n = total, done
+            self._bar.set_postfix_str(f"{self._over}/{len(self._expected)} runs{left}", refresh=False)
             self._bar.refresh()
         elif done * 10 // total > self._tenth and done < total:
             self._tenth = done * 10 // total
-            self.say(f"{done} of {total} iterations of all runs{self._left()}")
-
-    def _left(self) -> str:
-        return f", {duration(self.seconds_left)} left" if math.isfinite(self.seconds_left) else ""
+            self.say(f"{done} of {total} iterations of all runs{left}")
