@@ -161,16 +161,6 @@ def test_jobs_share_the_threads(four):
         assert "\nthreads = 2\n" in read_settings(run_folder(folder, name) / "picture.png")
 
 
-def test_jobs_do_not_change_the_pictures(four, monkeypatch):
-    folder, _, _ = four
-    monkeypatch.chdir(folder.parent)
-    adam = grid_of(FOUR.replace('["lbfgs", "adam"]', '["adam"]'), threads=2)  # each run on 2 threads, as above
-    assert run_grid(adam, "one", jobs=1).done == 2
-    for name in NAMES[2:]:
-        alone, together = (run_folder(path, name) / "picture.png" for path in ("one", folder))
-        np.testing.assert_array_equal(pixels(alone), pixels(together))
-
-
 def test_the_sheet_shows_the_pictures(four):
     folder, grid, _ = four
     sheet = pixels(folder / "sheet.png")
@@ -635,18 +625,16 @@ def test_files_count_by_what_is_in_them(folder):
     assert digest() != first
 
 
-@pytest.mark.parametrize("text", [
-    "", "total\n1\n", "iteration,total\nnan,1\n", "iteration,total\ninf,1\n", "iteration,total\n1\n", "iteration\nx\n",
-    "iteration,total\n1,2,3\n", "\0",
-])
-def test_a_damaged_history_is_none(folder, text):
+def test_a_damaged_history_is_none(folder):
     record, = Folder("out", grid_of("")).records
     record.folder.mkdir(parents=True)
     history = record.folder / "history.csv"
     history.write_text("iteration,total\n1,2.5\n")
     assert record.history() == [{"iteration": 1, "total": 2.5}]
-    history.write_text(text)
-    assert record.history() == []
+    for text in ("", "total\n1\n", "iteration,total\nnan,1\n", "iteration,total\ninf,1\n", "iteration,total\n1\n",
+                 "iteration\nx\n", "iteration,total\n1,2,3\n", "\0"):
+        history.write_text(text)
+        assert record.history() == []
 
 
 def test_modules_in_the_current_folder_are_left_alone(folder):
