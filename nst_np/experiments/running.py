@@ -57,8 +57,9 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     command : the command line that does this, for the report.
     stream : where progress is shown, or None.
     executor : what does the runs, `jobs` of them at a time: any executor of `concurrent.futures`, or of a cluster that
-        sees the same folders. It is not shut down; what it has begun when Ctrl-C comes, it ends. By default
-        `Processes`.
+        sees the same folders. It is not shut down; what it has begun when Ctrl-C comes, it ends. One that breaks
+        with a process of its own, as a `ProcessPoolExecutor` does, fails all runs that it has not done. By default
+        `Processes`, which does not.
 
     Raises
     ------
