@@ -442,7 +442,6 @@ def test_a_fork_while_another_thread_computes_computes_too():
     other = threading.Thread(target=lambda: strips.run(lambda part: at_work.set() or done.wait(60), [0]))
     other.start()
     assert at_work.wait(60)
-    assert blas_threads() == [1] * len(before)
     try:
         assert succeeds_in_a_fork(lambda: strips.map(lambda start, stop: start, 8, 2) == [0, 2, 4, 6]
                                   and blas_threads() == before)

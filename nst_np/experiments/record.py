@@ -16,7 +16,7 @@ from typing import Any
 from nst_np.config import WORDS, Config, format_config, format_option, option_names, replace
 from nst_np.experiments.grid import PICTURE, Run
 from nst_np.files import replacing
-from nst_np.transfer import StylizeResult
+from nst_np.results import StylizeResult
 from nst_np.weights import find_weights
 
 HISTORY, SETTINGS = "history.csv", "settings.ini"

@@ -13,7 +13,7 @@ from nst_np.experiments.grid import snapshot_file
 from nst_np.experiments.record import SETTINGS, Record
 from nst_np.images.opening import reason
 from nst_np.paint import paint
-from nst_np.transfer import Step
+from nst_np.results import Step
 
 _INTERVAL = 0.2  # seconds from one note of progress to the next
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)

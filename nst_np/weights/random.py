@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import WeightsError
 from nst_np.layers import average_pool, conv3x3, preprocess, relu
 from nst_np.weights.architecture import kernel_shapes
