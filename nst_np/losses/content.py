@@ -43,8 +43,8 @@ class ContentLoss(Loss):
 def variation(backend: Backend, P: Array) -> float:
     """Σ (P - P̄)², where P̄ is each channel's mean over positions: the scale of a relative content loss.
 
-    At least FLATTEST of Σ P²: of a white sky, or of fog, hardly anything varies, and as a share of that any stroke at all
-    would cost more than the painting can gain by it.
+    At least FLATTEST of Σ P²: of a white sky, or of fog, hardly anything varies, and as a share of that any stroke at
+    all would cost more than the painting can gain by it.
     """
     return max(total(backend, (P - P.mean(axis=(0, 1))) ** 2), FLATTEST * total(backend, P**2), TINY)
 
