@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from nst_np import images
 from nst_np.errors import ImageError, InputError
 from nst_np.files import check_can_write, replacing
@@ -73,23 +75,35 @@ def _state(step: Step) -> str:
 class Frames:
     """Write every n-th image beside the output: ``out.png`` has frames ``out-00010.png``, ``out-00020.png``, …
 
-    Called with every `Step`. A frame that cannot be written (a full disk) is the last one that is tried, and no reason
-    to lose the run.
+    Called with every `Step`. All have the size and the transparency of the picture, so that a film can be made of them.
+    A frame that cannot be written (a full disk) is the last one that is tried, and no reason to lose the run.
+
+    Parameters
+    ----------
+    output, quality : those of the picture.
+    every : iterations from one frame to the next.
+    shape : height and width of the picture, to which frames of coarser sizes are enlarged; None for the size they have.
+    alpha : that of the picture, as `nst_np.images.save_image` takes it.
 
     Attributes
     ----------
     error : why frames are missing, or None.
     """
 
-    def __init__(self, output: str | Path, every: int, quality: int) -> None:
+    def __init__(self, output: str | Path, every: int, quality: int, shape: tuple[int, int] | None = None,
+                 alpha: np.ndarray | None = None) -> None:
         self._output, self._every, self._quality = Path(output), every, quality
+        self._shape, self._alpha = shape, alpha
         self.error: ImageError | None = None
 
     def __call__(self, step: Step) -> None:  # noqa: D102
         if step.iteration == 0 or step.iteration % self._every or self.error is not None:
             return
         try:
-            images.save_image(self.path(step.iteration), step.image, quality=self._quality)
+            pixels = step.pixels
+            if self._shape is not None and self._shape != step.shape:
+                pixels = images.resize_image(pixels, *self._shape)
+            images.save_image(self.path(step.iteration), pixels, alpha=self._alpha, quality=self._quality)
         except ImageError as error:
             self.error = error
 

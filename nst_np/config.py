@@ -105,6 +105,7 @@ class Config:
     save_every: int = _option(0, "files", "write a frame every N iterations, beside the output (0: none); as often into the report", metavar="N", minimum=0)
     history: str | None = _option(None, "files", "write every iteration's losses to this CSV file", metavar="FILE")
     report: str | None = _option(None, "files", "write a report to this folder: a page with all frames and curves, plots, an animation", metavar="FOLDER")
+    settings: bool = _option(True, "files", "keep these settings in the picture, with the command line; --no-settings leaves them out")
 
     device: str = _option("auto", "machine", "'auto', 'cpu' or 'gpu[:N]'", metavar="NAME")
     dtype: str = _option("float32", "machine", "precision of the network", choices=DTYPES)

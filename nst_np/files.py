@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
+import hashlib
 import os
+import platform
+import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Of a temporary file or folder: whose it is (a digest of the machine, a process) and a random part.
+_TEMPORARY = re.compile(r"\.nst_np-([0-9a-f]{8})-(\d{1,9})-[0-9a-f]{16}\.tmp")
 
 
 @contextmanager
@@ -23,7 +32,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder cannot be written to.
     """
     target = Path(path).resolve()
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = temporary_in(target.parent)
     temporary.touch(exist_ok=False)
     try:
         yield temporary
@@ -37,7 +46,7 @@ def check_can_write(path: str | os.PathLike[str]) -> None:
     target = Path(path).resolve()
     if _is_directory(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = temporary_in(target.parent)
     temporary.touch(exist_ok=False)
     temporary.unlink()
 
@@ -48,3 +57,73 @@ def _is_directory(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except FileNotFoundError:
         return False
+
+
+# --- temporary files --------------------------------------------------------------------------------------------------
+
+
+def temporary_in(folder: Path) -> Path:
+    """A name in a folder for what is being written, from which others see whose it is.
+
+    What killed processes were writing there is removed, so that it does not stay for ever.
+    """
+    remove_left_over(folder)
+    return folder / f".nst_np-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of that name is being written, or was when a process was killed."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def remove_left_over(folder: Path) -> None:
+    """Remove what processes of this machine that do not exist any more were writing to a folder.
+
+    Nothing else is touched, and it is no error if that is not possible.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (named := _TEMPORARY.fullmatch(entry.name)) is None or named[1] != _machine() or _exists(int(named[2])):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+@functools.cache
+def _machine() -> str:
+    """Where numbers of processes mean the same: a digest of the machine's name and, on Linux, the container's."""
+    name = platform.node()
+    with contextlib.suppress(OSError):
+        name += os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (it leads to no path)
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def _exists(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    import psutil  # type: ignore[import-untyped]
+
+    return bool(psutil.pid_exists(process))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads that do the same out of a folder. Nothing is left in it, even by a killed one.
+
+    Where the system has no such locks (Windows, some network file systems), nobody is kept out.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -101,15 +101,24 @@ class FeatureNetwork(ABC):
         Raises
         ------
         InputError
-            If a layer does not exist or the image is too small for it.
+            If a layer does not exist or the image is too small for it; of `backward`, if it is called again, or a
+            gradient is of no tap or has not the shape of its features.
         """
         x, wanted = self._checked(image, taps)
         features: Features = {}
         descend = self._climb(x, wanted, lambda layer, rows, F: features.update({layer: F}), whole=True)
 
+        shapes = {layer: F.shape for layer, F in features.items()}  # and not F itself, which would stay in memory
+        once = _Once()
+
         def backward(gradients: Mapping[str, Array]) -> Array:
             for name in sorted(set(gradients) - wanted):
                 raise InputError(f"a gradient came for {name!r}; the layers tapped are {', '.join(sorted(wanted))}")
+            for name, dF in gradients.items():
+                if dF is not None and (shape := getattr(dF, "shape", None)) != shapes[name]:
+                    came = type(dF).__name__ if shape is None else shape
+                    raise InputError(f"the gradient of {name} must be an array of shape {shapes[name]}, not {came}")
+            once.begin()
             return descend(lambda layer, rows, F, dF: add(dF, gradients.get(layer)))
 
         return dict(features), backward
@@ -130,7 +139,7 @@ class FeatureNetwork(ABC):
         Raises
         ------
         InputError
-            As `forward` does.
+            As `forward` does, and `backward` if it is called again.
         """
         x, taps = self._checked(image, losses)
         backend = self.backend
@@ -143,7 +152,11 @@ class FeatureNetwork(ABC):
         reach = any(loss.reach for each in losses.values() for loss in each)  # beyond a band there is nothing to see
         descend = self._climb(x, taps, look, whole=reach)
 
+        once = _Once()
+
         def backward(d_statistics: Statistics) -> Array:
+            once.begin()
+
             def join(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
                 for loss, d_statistic in zip(losses[layer], d_statistics[layer], strict=True):
                     dF = _at(loss, rows).pull_back(backend, F, d_statistic, dF)
@@ -251,6 +264,19 @@ class InOrder(ABC):
     @abstractmethod
     def use(self, rows: slice, made: Any) -> None:
         """Called for one after the other."""
+
+
+class _Once:
+    """Guards a way back, which drops what the way up kept as it goes."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def begin(self) -> None:
+        """Go back, for the first time."""
+        if self._begun:
+            raise InputError("backward can be called once, as it drops what the forward pass kept; go forward again")
+        self._begun = True
 
 
 def _at(loss: Loss, rows: slice) -> Loss:

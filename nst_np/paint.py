@@ -10,18 +10,20 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nst_np import callbacks, images, report, transfer
 from nst_np.canvas import Pixels
 from nst_np.config import NO_IMAGE, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.images import Picture
-from nst_np.inputs import load_style
+from nst_np.inputs import load_style, picture_shape
 from nst_np.load import Say, check_layers, log
 from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
 
 
 def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
-          progress: bool = False, reads: Mapping[str, str | None] | None = None) -> StylizeResult:
+          progress: bool = False, reads: Mapping[str, str | None] | None = None) -> tuple[StylizeResult, Path | None]:
     """Read the images that `config` names, make the picture, and write all that `config` wants written.
 
     Parameters
@@ -32,6 +34,11 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     say, progress : for `nst_np.load_network`.
     reads : other files that the settings are from, by what they are called; they are not to be overwritten.
 
+    Returns
+    -------
+    The result, and the page of the report if one was wanted: in a folder beside `config.report` if a run with other
+    settings has written its report there meanwhile.
+
     Raises
     ------
     InputError
@@ -40,10 +47,14 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
         At NaN or infinity; the last good image has been saved then.
     NSTError
         If a file could not be written in the end.
+    KeyboardInterrupt
+        At Ctrl-C before there is an image, or, with a message, when that has been saved.
     """
     check(config, reads or {})
     content, styles = load_images(config)
-    frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
+    pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
+    shape = picture_shape(config, pixels, styles)
+    frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha)
     recorder = report.Recorder(config.save_every)
     seen: list[Callback] = list(watchers)
     if config.save_every:
@@ -55,12 +66,17 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
         for watcher in seen:
             watcher(step)
 
-    def save(result: StylizeResult) -> None:
-        _save(config, command, content, result)
-        if config.report is not None:
-            report.write_report(config.report, _account(config, command, content, styles, result, recorder.frames))
+    def save(result: StylizeResult) -> Path | None:
+        _save(config, command, alpha, result)
+        if config.report is None:
+            return None
+        try:
+            account = _account(config, command, content, styles, result, recorder.frames)
+            return report.write_report(config.report, account, config)
+        except KeyboardInterrupt:
+            said = f"interrupted while the report was being written; the picture is in {config.output!r}"
+            raise KeyboardInterrupt(said) from None
 
-    pixels = None if content is None else content.pixels
     try:
         result = transfer.run(config, pixels, styles, callback=callback, say=say, progress=progress)
     except NumericalError as error:
@@ -68,10 +84,10 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
             raise
         save(error.result)
         raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
-    save(result)
+    page = save(result)
     if frames.error is not None:
         raise NSTError(f"frames are missing, because of {frames.error}; the picture itself is in {config.output!r}")
-    return result
+    return result, page
 
 
 def load_images(config: Config) -> tuple[Picture | None, list[Pixels]]:
@@ -128,13 +144,13 @@ def _same_file(one: str, other: str) -> bool:
         return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _save(config: Config, command: str, content: Picture | None, result: StylizeResult) -> None:
+def _save(config: Config, command: str, alpha: np.ndarray | None, result: StylizeResult) -> None:
     """The picture with its settings, and the history. It is no fault of the input if that goes wrong now."""
     assert config.output is not None
     try:
         with _uninterrupted():
-            images.save_image(config.output, result.image, alpha=None if content is None else content.alpha,
-                              quality=config.quality, settings=settings_text(command, result))
+            images.save_image(config.output, result.image, alpha=alpha, quality=config.quality,
+                              settings=settings_text(command, result) if config.settings else None)
             if config.history is not None:
                 callbacks.write_history(config.history, result.history)
     except InputError as error:
@@ -163,6 +179,6 @@ def _account(config: Config, command: str, content: Picture | None, styles: Sequ
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
         command=command, frames=frames,
         result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations)),
-        content=None if content is None else to_uint8(content.pixels),
+        content=None if content is None else to_uint8(content.pixels), alpha=None if content is None else content.alpha,
         styles=[to_uint8(style) for style in styles],
     )

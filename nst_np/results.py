@@ -113,6 +113,7 @@ class StylizeResult:
     def save(self, path: str | os.PathLike[str], *, quality: int = Config.quality) -> None:
         """Write the picture with its settings, as the command line does, but without the content image's transparency.
 
+        If the run's settings say ``settings=False``, they are not in it.
         ``nst-np --show-settings FILE`` prints these as a config file.
 
         Parameters
@@ -126,7 +127,8 @@ class StylizeResult:
             If the quality is out of its range or the file cannot be written. A file that was there stays as it was.
         """
         saved = dataclasses.replace(self, settings=replace(self.settings, output=path, quality=quality))
-        images.save_image(path, self.image, quality=saved.settings.quality, settings=settings_text(None, saved))
+        images.save_image(path, self.image, quality=saved.settings.quality,
+                          settings=settings_text(None, saved) if self.settings.settings else None)
 
 
 def settings_text(command: str | None, result: StylizeResult) -> str:

@@ -66,7 +66,7 @@ HOMES = {
     "cupy": {"backend"},
     "PIL": {"images"},
     "h5py": {"weights"},
-    "psutil": {"forecast"},
+    "psutil": {"files", "forecast"},
     "torch": {"weights"},
     "matplotlib": {"report"},
     "plotly": {"report"},

@@ -63,15 +63,17 @@ def _discard(stream: IO[str]) -> None:
 
 
 def write_out(text: str, encoding: str | None = None) -> None:
-    """Write to standard output, in characters that it has."""
+    """Write to standard output, in characters that it has; an `NSTError` if it is closed."""
+    if sys.stdout is None:  # from the start: print() would write nothing, and say nothing of it
+        raise NSTError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
     print(text, end="", flush=True)
 
 
 def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None,
-            command: Callable[[argparse.Namespace], int]) -> int:
-    """Parse, run, and turn every error into one line and an exit code."""
+            command: Callable[[argparse.Namespace], int], *, interrupted: str = "interrupted") -> int:
+    """Parse, run, and turn every error into one line and an exit code. `interrupted` is what is said of Ctrl-C."""
     try:
         with warnings.catch_warnings():
             if not sys.warnoptions:
@@ -88,8 +90,8 @@ def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None,
         return fail(parser.prog, f"out of memory ({error}); a smaller --size needs less", FAILED)
     except (NSTError, OSError) as error:
         return fail(parser.prog, str(error), FAILED)
-    except KeyboardInterrupt:
-        return fail(parser.prog, "interrupted before there was a picture to save", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        return fail(parser.prog, str(error) or interrupted, INTERRUPTED)
     except Exception as error:
         if sys.flags.dev_mode:
             raise

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """`nst-np`: stylise a photograph. Returns the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _parser()
-    return guarded(parser, arguments, lambda options: _stylize(options, shlex.join([parser.prog, *arguments])))
+    return guarded(parser, arguments, lambda options: _stylize(options, shlex.join([parser.prog, *arguments])),
+                   interrupted="interrupted before there was a picture to save")
 
 
 def _parser() -> Parser:
@@ -113,11 +115,11 @@ def _run(config: Config, command: str, options: argparse.Namespace) -> int:
     window = _window(say, config.save_every) if options.show else None
     watchers = [watcher for watcher in (None if options.quiet else progress, window) if watcher is not None]
     try:
-        result = paint(config, command=command, watchers=watchers, say=say, progress=not options.quiet,
-                       reads={"config": options.config})
+        result, page = paint(config, command=command, watchers=watchers, say=say, progress=not options.quiet,
+                             reads={"config": options.config})
     finally:
         progress.close()
-    _say_result(say, config, result)
+    _say_result(say, config, result, page)
     if window is not None:
         window.hold()
         if window.error is not None:
@@ -131,9 +133,10 @@ def _window(say: Callable[[str], Any], every: int) -> Any:
     return open_window(say, every)
 
 
-def _say_result(say: Callable[[str], Any], config: Config, result: StylizeResult) -> None:
+def _say_result(say: Callable[[str], Any], config: Config, result: StylizeResult, page: Path | None) -> None:
     height, width = result.image.shape[:2]
     say(f"{config.output}: {width}×{height}, {result.message}; {result.seconds:.1f} s, "
         f"loss {result.losses['total']:.4g}")
-    if config.report is not None:
-        say(f"{config.report}/report.html: the report")
+    if page is not None:
+        beside = "" if page.parent == Path(str(config.report)) else f"; {config.report} is of another run meanwhile"
+        say(f"{page}: the report{beside}")

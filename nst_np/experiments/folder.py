@@ -8,8 +8,8 @@ from pathlib import Path
 from nst_np.errors import InputError
 from nst_np.experiments.grid import Grid
 from nst_np.experiments.labels import slug
-from nst_np.experiments.record import LEFT_OVER, Record, digest_of, file_of, write_json
-from nst_np.files import check_can_write
+from nst_np.experiments.record import Record, digest_of, file_of, write_json
+from nst_np.files import check_can_write, is_temporary
 from nst_np.images.opening import opened, reason
 from nst_np.weights.published import file_checksum
 
@@ -87,7 +87,7 @@ def check_folder(path: Path, what: str) -> None:
         if path.exists() and not path.is_dir():
             raise InputError(f"{what} is a file; expected a folder")
         if path.is_dir():
-            entries = [entry.name for entry in path.iterdir() if not LEFT_OVER.fullmatch(entry.name)]
+            entries = [entry.name for entry in path.iterdir() if not is_temporary(entry.name)]
             if entries and _SWEEP not in entries:
                 raise InputError(f"{what} is not empty and holds no experiment; expected a new or an empty folder")
             check_can_write(path / _SWEEP)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import re
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -20,13 +18,11 @@ from nst_np.results import StylizeResult
 from nst_np.weights import find_weights
 
 HISTORY, SETTINGS = "history.csv", "settings.ini"
-LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what a killed process was writing
 
 _RESULT, _ERROR, _PROGRESS = "result.json", "error.txt", "progress.txt"
-_LONG_AGO = 3600  # seconds after which nobody writes a left-over file any more
 
 #: Settings that say where and how fast a picture is made, not which one it is.
-_WHERE_AND_HOW_FAST = ("output", "history", "report", "save_every", "threads", "device")
+_WHERE_AND_HOW_FAST = ("output", "history", "report", "settings", "save_every", "threads", "device")
 
 
 @dataclass(frozen=True)
@@ -77,11 +73,7 @@ class Record:
     def begin(self, config: Config) -> None:
         """Make the folder ready, with the settings and nothing left of an attempt before; or `OSError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for entry in self.folder.iterdir():
-            with suppress(FileNotFoundError):
-                is_stale = LEFT_OVER.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _LONG_AGO
-                if is_stale or entry.name == _ERROR:
-                    entry.unlink()
+        (self.folder / _ERROR).unlink(missing_ok=True)
         if config.report is not None:
             Path(config.report).parent.mkdir(exist_ok=True)
         write_text(self.folder / SETTINGS, format_config(config))
@@ -115,6 +107,8 @@ class Record:
             result = Result(**json.loads((self.folder / _RESULT).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError):
             return None
+        if not _is_sound(result):
+            return None
         pictures = (self.folder / picture for picture in self.run.pictures.values())
         is_whole = result.status == "converged" or all(picture.is_file() for picture in pictures)
         return result if is_whole and result.digest == self.digest else None
@@ -139,6 +133,23 @@ class Record:
             return [{**row, "iteration": int(row["iteration"])} for row in rows]
         except (OSError, ValueError, TypeError, KeyError, OverflowError, csv.Error):
             return []
+
+
+def _is_sound(result: Result) -> bool:
+    """Whether all of it, read from a file, is of the types that it should be."""
+    numbers = (result.seconds, result.nit, result.nfev)
+    if not isinstance(result.losses, dict) or not all(map(_is_number, (*numbers, *result.losses.values()))):
+        return False
+    texts = (result.digest, result.status, result.message, result.network)
+    return "total" in result.losses and all(isinstance(text, str) for text in texts)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number that a float can hold."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(float(value)) >= 0
+    except OverflowError:
+        return False
 
 
 def digest_of(run: Run, checksum: Callable[[str], str]) -> str:

@@ -84,12 +84,12 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
         folder.claim(where, what)
     try:
         failed = _do(folder, jobs, report_folder, stream, executor)
+        tables.write_tables(folder)
+        galleries.write_sheet(folder)
+        if report_folder is not None:
+            galleries.write_report(report_folder, folder, command)
     except KeyboardInterrupt:
         return Summary(len(folder.distinct), folder.done, {}, True)
-    tables.write_tables(folder)
-    galleries.write_sheet(folder)
-    if report_folder is not None:
-        galleries.write_report(report_folder, folder, command)
     return Summary(len(folder.distinct), folder.done, failed, False)
 
 

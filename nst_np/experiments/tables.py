@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def write_tables(folder: Folder) -> None:
         short.append([run.label, *(_short(run.config, name) for name in varied),
                       *_numbers(result, "{:.4g}".format, "{:.1f}".format), outcome(record)])
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(exact)
-    page = f"# {grid.title}\n\n{_markdown(short)}"
+    csv.writer(text, lineterminator="\n").writerows([map(_no_formula, row) for row in exact])
+    page = f"# {_as_text(grid.title)}\n\n{_markdown(short)}"
     for name, content in ((TABLE_CSV, text.getvalue()), (TABLE_MD, page)):
         try:
             write_text(folder.path / name, content)
@@ -78,9 +79,26 @@ def _short(config: Config, name: str) -> str:
     return number(value) if isinstance(value, float) else format_option(value)
 
 
+def _no_formula(text: str) -> str:
+    """A cell that no spreadsheet computes: one that it would has an apostrophe in front. Numbers stay as they are."""
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def _as_text(text: str) -> str:
+    """Text on one line of Markdown, in which nothing is taken for a cell's end, HTML, a link or code."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"[\\|`\[\]]", r"\\\g<0>", text)
+
+
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, titles first, in columns that line up in plain text too."""
-    cells = [[text.replace("|", "\\|") for text in row] for row in rows]
+    cells = [[_as_text(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * width for width in widths])
     lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in cells]

@@ -50,7 +50,8 @@ def work(record: Record, config: Config) -> None:
         if record.result() is None:
             record.begin(config)
             command = shlex.join(["nst-np", "--config", str(record.folder / SETTINGS)])
-            record.finish(paint(config, command=command, watchers=[watch]))
+            result, _ = paint(config, command=command, watchers=[watch])
+            record.finish(result)
     except MemoryError as error:
         raise NSTError(f"out of memory ({reason(error)}); a smaller size needs less") from None
     except (NSTError, OSError) as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nst_np.canvas import scaled_shape
 from nst_np.config import Config
 from nst_np.errors import InputError
 from nst_np.forecast import memory
@@ -27,7 +28,7 @@ class Estimate:
     Attributes
     ----------
     shape : height and width of the picture.
-    iteration_seconds : an iteration at the picture's full size.
+    iteration_seconds : of an iteration at the last size, the picture's own.
     seconds : the whole run, at all of its sizes.
     peak_bytes : the memory that it will need at its peak, beyond what is in use before it starts.
     free_bytes : the memory that was free when this was estimated.
@@ -35,6 +36,8 @@ class Estimate:
         is the one of which the run takes the larger share.
     fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
+    iterations : how many there are at each size.
+    sizes : height and width of the picture at each size that is worked on, the last being `shape`.
     """
 
     shape: Shape
@@ -44,6 +47,8 @@ class Estimate:
     free_bytes: int
     device: str
     fitting: Mapping[str, int]
+    iterations: int
+    sizes: Sequence[Shape]
 
     @property
     def fits(self) -> bool:
@@ -62,17 +67,24 @@ class Estimate:
 
     def describe(self) -> str:
         """One line for people."""
-        return (f"about {duration(self.iteration_seconds)} an iteration, {duration(self.seconds)} in all, "
+        return (f"about {duration(self.iteration_seconds)} per iteration{self._last}, {duration(self.seconds)} in all, "
                 f"{amount(self.peak_bytes)} of {self._whose}")
 
     def rows(self) -> dict[str, str]:
-        """The same as a table, with what is free."""
+        """The same as a table, with the sizes and what is free."""
+        sizes = ("each of " * (len(self.sizes) > 1)) + ", ".join(f"{width}×{height}" for height, width in self.sizes)
         return {
             "picture": f"{self.shape[1]}×{self.shape[0]}",
-            "iteration": f"{duration(self.iteration_seconds)} at full size",
+            "iterations": f"{self.iterations} at {sizes}",
+            "iteration": f"{duration(self.iteration_seconds)}{self._last}",
             "whole run": duration(self.seconds),
             self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
         }
+
+    @property
+    def _last(self) -> str:
+        """At which size an iteration takes so long: at coarser ones it takes less."""
+        return "" if len(self.sizes) == 1 else f" at the last of {len(self.sizes)} sizes"
 
     @property
     def _whose(self) -> str:
@@ -108,6 +120,7 @@ def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimat
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
+        iterations=plan.config.iterations, sizes=[scaled_shape(plan.picture, factor) for factor in plan.factors],
     )
 
 

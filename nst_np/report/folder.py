@@ -7,19 +7,19 @@ from pathlib import Path
 from nst_np import callbacks
 from nst_np.config import Config, format_config, format_option, option_names, read_config
 from nst_np.errors import InputError
-from nst_np.files import check_can_write
+from nst_np.files import check_can_write, is_temporary
 from nst_np.images import save_image
 from nst_np.report.page import render_page
 from nst_np.report.recording import Account
 from nst_np.report.rendering import check_packages
-from nst_np.report.staging import REPORT_FILE, TEMPORARY, reason, staged
+from nst_np.report.staging import REPORT_FILE, reason, staged
 
 _SETTINGS_FILE = "settings.ini"
 _PICTURE_FILE = "picture.png"
 _HISTORY_FILE = "history.csv"
 
 #: Settings that say where things go and how fast, not what the picture is.
-_FREE = ("output", "report", "history", "threads")
+_FREE = ("output", "report", "history", "settings", "threads")
 _CHOSEN_LATER = ("network", "auto")  # a report has the network that this turned out to be
 
 
@@ -46,7 +46,7 @@ def check_report(folder: str | Path, config: Config) -> None:
             raise InputError(f"report {str(folder)!r} is a file; expected a folder")
         if not path.exists() and not path.resolve().parent.is_dir():
             raise InputError(f"report {str(folder)!r}: folder {str(path.resolve().parent)!r} does not exist")
-        if path.is_dir() and any(TEMPORARY.fullmatch(entry.name) is None for entry in path.iterdir()):
+        if path.is_dir() and not all(is_temporary(entry.name) for entry in path.iterdir()):
             _check_same(path, config)
         check_can_write(path / REPORT_FILE if path.is_dir() else path)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
@@ -67,10 +67,17 @@ def _check_same(folder: Path, config: Config) -> None:
             )
 
 
-def write_report(folder: str | Path, account: Account) -> Path:
+def write_report(folder: str | Path, account: Account, config: Config | None = None) -> Path:
     """Write the page of a run, its losses as plots and as a table, an animation, the settings and the picture.
 
     All of it or nothing: what an earlier report left in the folder stands until everything else is there.
+
+    Parameters
+    ----------
+    folder : as `check_report` had it. If a run with other settings has written its report there since, that stays, and
+        this one goes to a folder beside it, ``FOLDER-2``.
+    account : of the run.
+    config : the settings that `check_report` had; by default those of the result.
 
     Returns
     -------
@@ -88,14 +95,22 @@ def write_report(folder: str | Path, account: Account) -> Path:
     from nst_np.report.animation import write_animation
     from nst_np.report.curves import write_curves
 
-    with staged(folder) as stage:
-        result = account.result
+    def suits(path: Path) -> bool:
+        try:
+            _check_same(path, config or account.result.settings)
+        except InputError:
+            return not (path / _SETTINGS_FILE).exists()
+        return True
+
+    with staged(folder, suits) as files:
+        stage, result = files.stage, account.result
         settings = format_config(result.settings)
         (stage / _SETTINGS_FILE).write_text(settings, encoding="utf-8")
-        save_image(stage / _PICTURE_FILE, result.image, quality=result.settings.quality, settings=settings)
+        save_image(stage / _PICTURE_FILE, result.image, alpha=account.alpha, quality=result.settings.quality,
+                   settings=settings if result.settings.settings else None)
         callbacks.write_history(stage / _HISTORY_FILE, result.history)
         write_curves(stage / "losses.svg", stage / "losses.png", result.history)
         write_animation(stage, account.frames)
         page = render_page(account, files=sorted(file.name for file in stage.iterdir()))
         (stage / REPORT_FILE).write_text(page, encoding="utf-8")
-    return Path(folder) / REPORT_FILE
+    return files.folder / REPORT_FILE

@@ -106,8 +106,8 @@ def write_gallery(folder: str | Path, gallery: Gallery) -> Path:
         If the file cannot be written.
     """
     page = render_gallery(gallery)
-    with staged(folder) as stage:
-        (stage / REPORT_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files
+    with staged(folder) as files:
+        (files.stage / REPORT_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files
     return Path(folder) / REPORT_FILE
 
 

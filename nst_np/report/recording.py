@@ -87,6 +87,7 @@ class Account:
     frames : of a `Recorder`.
     content : (H, W, 3) uint8, or None if there is no content image.
     styles : the style images, (H', W', 3) uint8 each; may be none.
+    alpha : of the picture, as `nst_np.images.save_image` takes it.
     """
 
     title: str
@@ -95,3 +96,4 @@ class Account:
     frames: Sequence[Frame]
     content: np.ndarray | None
     styles: Sequence[np.ndarray]
+    alpha: np.ndarray | None = None
