@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,3 +73,11 @@ def offline(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(finding, "checkout_folder", lambda: None)
     return empty
+
+
+@pytest.fixture(scope="session")
+def dead_name():
+    """The name of a temporary file of a process that does not exist any more."""
+    code = "import pathlib, nst_np.files as files; print(files.temporary_in(pathlib.Path('nowhere')).name)"
+    return subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True,
+                          text=True, check=True).stdout.strip()

@@ -6,10 +6,12 @@ import csv
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nst_np import files
 from nst_np.callbacks import Frames, Progress, check_history, write_history
@@ -78,6 +80,21 @@ def test_frames_are_every_nth_image_beside_the_output(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my.out-00010.png", "my.out-00020.png"]
     np.testing.assert_array_equal(load_image(frames.path(20)).pixels, np.full((4, 5, 3), 20))
     assert frames.error is None
+
+
+def test_frames_are_all_of_the_picture_s_size_and_mode(tmp_path):
+    alpha = np.linspace(0, 255, 8 * 10).reshape(8, 10).round()
+    for name, mode, seen in (("out.png", "RGBA", alpha), ("out.jpg", "RGB", None)):
+        frames = Frames(tmp_path / name, 10, 95, (8, 10), alpha)
+        frames(step(10))  # of a coarser size
+        whole = np.full((8, 10, 3), 20.0)
+        frames(Step(20, 20, 2.0, {"total": 3.0}, (8, 10), 1.0, whole.ravel(), whole.shape))
+        for iteration in (10, 20):
+            frame = Image.open(frames.path(iteration))
+            assert (frame.size, frame.mode) == ((10, 8), mode)
+            if seen is not None:
+                np.testing.assert_array_equal(np.asarray(frame)[..., :3], np.full((8, 10, 3), iteration))
+                np.testing.assert_array_equal(np.asarray(frame)[..., 3], seen)
 
 
 def test_a_full_disk_costs_the_frames_but_not_the_run(tmp_path, monkeypatch):
@@ -182,6 +199,49 @@ def test_replacing_keeps_what_was_there_until_the_end(tmp_path):
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [files.check_can_write, lambda path: write_history(path, [])])
+def test_what_dead_processes_left_is_removed_and_nothing_else(write, tmp_path, dead_name):
+    stranger = dead_name.replace(dead_name[8:16], "0" * 8)  # of another machine, whose processes we cannot see
+    kept = [".0123456789abcdef.tmp", stranger, files.temporary_in(tmp_path).name, f"{dead_name}x", f"x{dead_name}"]
+    for name in (dead_name, *kept):
+        (tmp_path / name).write_text("half")
+    write(tmp_path / "file.csv")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "file.csv") == sorted(kept)
+    folder = tmp_path / dead_name
+    folder.mkdir()
+    (folder / "picture.png").write_text("half")
+    files.remove_left_over(tmp_path)
+    assert not folder.exists()
+    assert [files.is_temporary(name) for name in (dead_name, *kept)] == [True, False, True, True, False, False]
+
+
+def test_a_link_in_the_name_of_a_dead_process_s_file_leads_to_no_loss(tmp_path, dead_name):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "photo.png").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / dead_name).symlink_to(tmp_path / "photos")
+    files.remove_left_over(tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["other", "photo.png", "photos"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_a_locked_folder_keeps_others_out_until_it_is_left(tmp_path):
+    order = []
+
+    def other():
+        with files.locked(tmp_path):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with files.locked(tmp_path):
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", "other"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")

@@ -148,8 +148,8 @@ def test_an_estimate_paints_nothing_and_writes_nothing(output, rehearsed, comman
     monkeypatch.setattr(transfer._Run, "all_sizes", None)
     code, out, err = command(*ESTIMATE, *output)
     assert (code, err) == (0, "network wavelet: built in, computed, no weights; on cpu\n")
-    pattern = (r"picture    48×32\niteration  \S+ s at full size\nwhole run  \S+ s\n"
-               r"memory     \d+ MB at the peak; \S+ [MG]B are free\n")
+    pattern = (r"picture     48×32\niterations  3 at 48×32\niteration   \S+ s\nwhole run   \S+ s\n"
+               r"memory      \d+ MB at the peak; \S+ [MG]B are free\n")
     assert re.fullmatch(pattern, out)
     code, out, err = command(*ESTIMATE, *output, "--quiet")
     assert (code, err) == (0, "")
@@ -160,7 +160,7 @@ def test_an_estimate_paints_nothing_and_writes_nothing(output, rehearsed, comman
 def test_a_run_says_what_it_will_take(rehearsed, command):
     code, _, err = command(*RUN)
     assert code == 0
-    assert re.fullmatch(r"about \S+ s an iteration, \S+ s in all, \d+ MB of memory", err.splitlines()[1])
+    assert re.fullmatch(r"about \S+ s per iteration, \S+ s in all, \d+ MB of memory", err.splitlines()[1])
     assert command(*RUN, "-q") == (0, "", "")
 
 

@@ -197,7 +197,7 @@ def test_round_sizes():
     ("cpu", {}, "of memory, and 12 GB are free, of which a tenth is to stay free; no size would fit"),
 ])
 def test_what_does_not_fit_is_refused_in_one_line(device, fitting, end):
-    refused = Estimate((2731, 4096), 1.0, 60.0, 21 * GB, 12 * GB, device, fitting)
+    refused = Estimate((2731, 4096), 1.0, 60.0, 21 * GB, 12 * GB, device, fitting, 50, [(2731, 4096)])
     with pytest.raises(InputError) as error:
         refused.check()
     assert str(error.value) == f"a picture of 4096×2731 needs about 21 GB {end}"
@@ -205,11 +205,16 @@ def test_what_does_not_fit_is_refused_in_one_line(device, fitting, end):
 
 
 def test_an_estimate_in_words():
-    expected = Estimate((683, 1024), 0.6213, 190.4, 540_300_000, 12 * GB, "cpu", {})
-    assert expected.describe() == "about 0.62 s an iteration, 3 min 10 s in all, 540 MB of memory"
+    expected = Estimate((683, 1024), 0.6213, 190.4, 540_300_000, 12 * GB, "cpu", {}, 100, [(342, 512), (683, 1024)])
+    assert expected.describe() == (
+        "about 0.62 s per iteration at the last of 2 sizes, 3 min 10 s in all, 540 MB of memory")
     assert expected.rows() == {
-        "picture": "1024×683", "iteration": "0.62 s at full size", "whole run": "3 min 10 s",
+        "picture": "1024×683", "iterations": "100 at each of 512×342, 1024×683",
+        "iteration": "0.62 s at the last of 2 sizes", "whole run": "3 min 10 s",
         "memory": "540 MB at the peak; 12 GB are free"}
+    single = dataclasses.replace(expected, sizes=[(683, 1024)])
+    assert single.describe() == "about 0.62 s per iteration, 3 min 10 s in all, 540 MB of memory"
+    assert (single.rows()["iterations"], single.rows()["iteration"]) == ("100 at 1024×683", "0.62 s")
     words = {0.00432: "0.0043 s", 9.96: "10 s", 48.2: "48 s", 99.4: "99 s", 99.6: "1 min 40 s", 3599.4: "59 min 59 s",
              3599.6: "1 h 0 min", 7530: "2 h 5 min"}
     assert {seconds: duration(seconds) for seconds in words} == words
@@ -437,7 +442,7 @@ def test_a_run_is_the_same_after_a_rehearsal(optimizer, photo, painting, monkeyp
     np.random.seed(3)
     state = np.random.get_state()[1].copy()
     rehearsed, lines = said(photo, painting, optimizer=optimizer)
-    assert re.fullmatch(r"about \S+ s an iteration, \S+ s in all, \d+ MB of memory", lines[1])
+    assert re.fullmatch(r"about \S+ s per iteration, \S+ s in all, \d+ MB of memory", lines[1])
     assert len(lines) == 2
     np.testing.assert_array_equal(rehearsed.image, alone.image)
     assert rehearsed.losses == alone.losses

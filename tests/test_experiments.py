@@ -32,6 +32,7 @@ from nst_np.experiments.galleries import _report_cells, common_settings
 from nst_np.experiments.processes import Processes
 from nst_np.experiments.record import Result
 from nst_np.experiments.running import run_grid, settle
+from nst_np.files import temporary_in
 from nst_np.images import read_settings
 from nst_np.images.sheets import arrange
 
@@ -363,7 +364,7 @@ def ended(process):
 
 
 @posix
-def test_a_killed_experiment_is_continued(folder):
+def test_a_killed_experiment_is_continued(folder, dead_name):
     process = started(TWO)
     wait_for(lambda: list(Path("out/runs").glob("iterations-3-*/result.json")))
     process.kill()  # the second run is only beginning
@@ -371,9 +372,9 @@ def test_a_killed_experiment_is_continued(folder):
     first, second = (record.folder for record in Folder("out", settle(grid_of(TWO))).records)
     second.mkdir(exist_ok=True)
     before = files(first)
-    for name, hours in ((".0123456789abcdef.tmp", 2), (".1123456789abcdef.tmp", 0)):
+    living = temporary_in(second)
+    for name in (dead_name, living.name):
         (second / name).write_text("half a picture")
-        os.utime(second / name, (time.time() - 3600 * hours,) * 2)
 
     said = io.StringIO()
     summary = run_grid(grid_of(TWO), "out", stream=said)
@@ -383,7 +384,7 @@ def test_a_killed_experiment_is_continued(folder):
     assert files(first) == before
     # Somebody may still be writing what is new.
     assert sorted(files(second)) == [
-        ".1123456789abcdef.tmp", "history.csv", "picture.png", "result.json", "settings.ini"]
+        living.name, "history.csv", "picture.png", "result.json", "settings.ini"]
     assert Path("out/sheet.png").exists()
 
 

@@ -10,6 +10,8 @@ import json
 import os
 import re
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +22,9 @@ from PIL import Image
 
 from nst_np import report
 from nst_np.config import Config, format_config, read_config
-from nst_np.errors import InputError, NSTError
-from nst_np.images import encode_jpeg
+from nst_np.errors import ImageError, InputError, NSTError
+from nst_np.files import temporary_in
+from nst_np.images import encode_jpeg, read_settings
 from nst_np.report import animation, folder, rendering
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account, Frame, Recorder
 from nst_np.results import StylizeResult
@@ -428,14 +431,14 @@ def test_names_that_are_no_unicode_do_not_cost_the_gallery(tmp_path):
     assert "<h1>caf\\udce9</h1>" in path.read_text(encoding="utf-8")
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    stale = tmp_path / ".0123456789abcdef.tmp"
+def test_what_a_killed_process_left_is_removed(tmp_path, dead_name):
+    stale, living = tmp_path / dead_name, temporary_in(tmp_path)
     stale.mkdir()
     (stale / "report.html").write_text("half")
-    (tmp_path / ".fedcba9876543210.tmp").write_text("half")
+    living.mkdir()
     (tmp_path / ".kept.tmp").mkdir()
     report.write_gallery(tmp_path, make_gallery())
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".kept.tmp", "report.html"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".kept.tmp", living.name, "report.html"]
 
 
 # --- the folder, before a run -----------------------------------------------------------------------------------------
@@ -462,10 +465,12 @@ def test_a_new_folder_is_accepted_and_not_made(tmp_path, config):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_folder_is_accepted_also_with_what_a_killed_process_left(tmp_path, config):
-    (tmp_path / ".0123456789abcdef.tmp").mkdir()
+def test_an_empty_folder_is_accepted_also_with_what_another_process_is_writing(tmp_path, config, dead_name):
+    living = temporary_in(tmp_path)
+    living.mkdir()
+    (tmp_path / dead_name).mkdir()
     report.check_report(tmp_path, config)
-    assert [entry.name for entry in tmp_path.iterdir()] == [".0123456789abcdef.tmp"]
+    assert [entry.name for entry in tmp_path.iterdir()] == [living.name]
 
 
 @pytest.mark.parametrize(
@@ -586,8 +591,6 @@ def full_disk(*_: object, **__: object) -> None:
 
 
 def full_disk_of_images(*_: object, **__: object) -> None:
-    from nst_np.errors import ImageError
-
     try:
         full_disk()
     except OSError as error:
@@ -624,3 +627,44 @@ def test_a_report_in_place_of_a_file_fails_and_leaves_the_file(tmp_path, no_vide
         with pytest.raises(NSTError, match=r"^report '.*file' cannot be written: Not a directory$"):
             write(tmp_path / "file", thing)
     assert contents(tmp_path) == {"file": b"kept"}
+
+
+def test_reports_that_are_written_at_once_all_survive(tmp_path, no_video, monkeypatch):
+    settings = make_account().result.settings
+    accounts = [make_account(settings=dataclasses.replace(settings, seed=seed)) for seed in (0, 1, 1)]
+    barrier, render = threading.Barrier(3, timeout=60), folder.render_page
+    monkeypatch.setattr(folder, "render_page", lambda *args, **options: (barrier.wait(), render(*args, **options))[1])
+    with ThreadPoolExecutor(3) as threads:
+        pages = list(threads.map(lambda account: report.write_report(tmp_path / "r", account), accounts))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "r-2"]
+    for page, account in zip(pages, accounts, strict=True):
+        assert sorted(entry.name for entry in page.parent.iterdir()) == FILES
+        assert Config(**read_config(page.parent / "settings.ini")) == account.result.settings
+    assert pages[0] != pages[1] == pages[2]  # equal settings, one report
+
+
+def test_a_report_that_came_meanwhile_stays(tmp_path, no_video, config):
+    """Both runs found no report when they began. The network that "auto" turns out to be is not another setting."""
+    asked = dataclasses.replace(config, network="auto")
+    first, again, other = (
+        dataclasses.replace(config, network=network, seed=seed)
+        for network, seed in (("vgg19", 0), ("vgg16", 0), ("vgg19", 1))
+    )
+    report.check_report(tmp_path / "r", asked)
+    for settings, given, name in ((first, asked, "r"), (again, asked, "r"), (other, other, "r-2"),
+                                  (again, again, "r"), (first, first, "r-3")):
+        page = report.write_report(tmp_path / "r", make_account(settings=settings), given)
+        assert page == tmp_path / name / "report.html"
+        assert Config(**read_config(page.parent / "settings.ini")) == settings
+
+
+def test_a_report_keeps_transparency_and_can_keep_settings_to_itself(tmp_path, no_video):
+    account = make_account()
+    alpha = np.arange(24 * 36, dtype=float).reshape(24, 36) % 256
+    page = report.write_report(tmp_path / "r", dataclasses.replace(account, alpha=alpha))
+    assert (np.asarray(Image.open(page.parent / "picture.png"))[..., 3] == alpha).all()
+    assert read_settings(page.parent / "picture.png")
+    silent = make_account(settings=dataclasses.replace(account.result.settings, settings=False))
+    page = report.write_report(tmp_path / "r", silent)
+    with pytest.raises(ImageError, match="holds no nst_np settings"):
+        read_settings(page.parent / "picture.png")

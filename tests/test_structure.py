@@ -35,6 +35,7 @@ LEVELS = {
     "optimize": 1,
     "pieces": 1,
     "backend": 2,
+    "effects": 2,
     "presets": 2,
     "descent": 3,
     "images": 3,

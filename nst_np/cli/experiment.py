@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from nst_np.cli.console import DONE, FAILED, INTERRUPTED, Console, fail, guarded, write_out
-from nst_np.cli.parsing import HelpFormatter, Parser, add_settings
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, typed
 from nst_np.config import format_option, option_names, read_config
+from nst_np.effects import without_effect
 from nst_np.errors import InputError
 from nst_np.experiments import Grid, Sweep, expand, load_sweep, sweep_names
 from nst_np.experiments.sweep import OF_THE_FOLDER
@@ -124,6 +125,9 @@ def do_runs(options: argparse.Namespace, grid: Grid, program: str, command: str)
     from nst_np.experiments.running import run_grid
 
     console = Console(sys.stderr)
+    line = without_effect([run.config for run in grid.runs], typed(options) - set(OF_THE_FOLDER))
+    if line is not None and not options.quiet:
+        console.write(f"{line}\n")
     summary = run_grid(grid, options.output, jobs=options.jobs, report_folder=options.report, command=command,
                        stream=None if options.quiet else console)
     if summary.interrupted:

@@ -75,6 +75,11 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return given if options.preset is None else with_preset(options.preset, given)
 
 
+def typed(options: argparse.Namespace) -> set[str]:
+    """The settings that the command line itself gives. A config file is often a list of all there are."""
+    return {name for name in vars(options) if name in option_names()}
+
+
 def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:
     """One option from a field of `Config`."""
     rules, name, kind = field.metadata, field.name, option_type(field.name)

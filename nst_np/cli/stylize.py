@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
-from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of
+from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of, typed
 from nst_np.config import Config, parse_option, replace
+from nst_np.effects import without_effect
 from nst_np.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
     _check_given(config, "content", "style")
     from nst_np.load import other_network
 
-    if (line := other_network(options.preset, config)) is not None:
-        _say(Console(sys.stderr), options.quiet)(line)
+    for line in (other_network(options.preset, config), without_effect([config], typed(options))):
+        if line is not None:
+            _say(Console(sys.stderr), options.quiet)(line)
     if options.estimate:
         return _estimate(config, options.quiet)
     _check_given(config, "output")
