@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 import nst_np
-from nst_np import callbacks, forecast, images, optimize, transfer
+from nst_np import callbacks, forecast, images, optimize, report, transfer
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
-from nst_np.config import OPTIMIZERS, Config, option_names, parse_config
+from nst_np.config import OPTIMIZERS, Config, option_names, parse_config, read_config
 from nst_np.errors import ImageError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
@@ -401,6 +401,69 @@ def test_a_preset_is_where_settings_begin(command, folder):
     assert settings["style_layers"] == PRESETS["johnson"].settings["style_layers"]
 
 
+def test_settings_are_kept_out_of_a_picture(command, refused):
+    command(*RUN, "-q")
+    kept = pixels("out.png")
+    for name in ("out.png", "out.jpg"):
+        run = [*RUN[:2], "-o", name, *QUICK, "-q", "--no-settings", "--save-every", "2"]
+        assert command(*run)[0] == 0
+        for path in (name, name.replace(".", "-00002.")):
+            assert refused("--show-settings", path).startswith(f"image '{path}' holds no nst_np settings")
+            assert b"photo" not in Path(path).read_bytes()
+    np.testing.assert_array_equal(pixels("out.png"), kept)
+    result = nst_np.stylize("photo.png", "painting.png", network="wavelet", size=48, iterations=1, settings=False)
+    result.save("own.png")
+    assert refused("--show-settings", "own.png").startswith("image 'own.png' holds no nst_np settings")
+
+
+def test_settings_without_effect_are_named_once(command):
+    line = "without effect: pooling (network wavelet has none); seed (init content has no noise)"
+    code, _, err = command(*RUN, "--seed", "3", "--pooling", "max", "--iterations", "1")
+    assert (code, err.splitlines()[0], err.count("without effect")) == (0, line, 1)
+    for calm in (["--init", "noise", "--seed", "3"], ["--preset", "waykar"], ["--seed", "3", "-q"]):
+        assert "without effect" not in command(*RUN, *calm, "--iterations", "1")[2]
+    Path("run.ini").write_text("[start]\nseed = 3\n")  # a file is often a list of all settings
+    assert "without effect" not in command(*RUN, "--config", "run.ini")[2]
+
+
+def test_frames_of_all_sizes_make_a_film(command, photo):
+    Image.fromarray(resize_image(photo, 128, 192).astype(np.uint8)).convert("RGBA").save("cut.png")
+    cut = np.array(Image.open("cut.png"))
+    cut[:, :50, 3] = 0
+    Image.fromarray(cut).save("cut.png")
+    run = ["cut.png", "painting.png", "--network", "wavelet", "--size", "192", "--iterations", "2", "-q"]
+    assert command(*run, "-o", "out.png", "--save-every", "1", "--coarse-to-fine", "2")[0] == 0
+    frames = [Image.open(path) for path in ("out-00001.png", "out-00002.png", "out-00004.png", "out.png")]
+    assert {(frame.size, frame.mode) for frame in frames} == {((192, 128), "RGBA")}
+    for frame in frames:
+        np.testing.assert_array_equal(np.asarray(frame)[..., 3], np.asarray(frames[-1])[..., 3])
+
+
+def test_what_killed_runs_left_beside_the_output_is_removed(command, folder, dead_name):
+    (folder / dead_name).write_text("half a picture")
+    assert command(*RUN, "-q")[0] == 0
+    assert files(folder) == ["out.png", "painting.png", "photo.png"]
+
+
+def test_two_runs_with_one_report_keep_both(command, monkeypatch, folder):
+    """The other run, with other settings, ends after this one has begun and before it ends."""
+    pytest.importorskip("plotly")
+    write, calls = report.write_report, []
+
+    def other_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            assert main([*RUN, "--seed", "1", "--report", "rep", "-q"]) == 0
+        return write(*arguments)
+
+    monkeypatch.setattr(report, "write_report", other_first)
+    code, _, err = command(*RUN, "--report", "rep")
+    assert code == 0
+    assert files(folder) == ["out.png", "painting.png", "photo.png", "rep", "rep-2"]
+    assert err.splitlines()[-1] == f"{folder / 'rep-2' / 'report.html'}: the report; rep is of another run meanwhile"
+    assert [read_config(Path(name, "settings.ini"))["seed"] for name in ("rep", "rep-2")] == [1, 0]
+
+
 def test_what_a_report_would_overwrite_is_refused(refused, folder):
     Path("rep").mkdir()
     for option, file in (("-o", "rep/losses.png"), ("--history", "rep/history.csv")):
@@ -710,6 +773,33 @@ def test_an_interrupt_in_the_middle_of_a_write_leaves_nothing_half_written(refus
     assert files(folder) == before
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_ctrl_c_while_the_report_is_written_says_where_the_picture_is(before, refused, command, monkeypatch, folder):
+    """The first Ctrl-C, or a second one after that which ended the run."""
+    pytest.importorskip("plotly")
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_report", interrupt)
+    if before:
+        monkeypatch.setattr(callbacks.Progress, "__call__", lambda self, step: step.iteration == 2 and interrupt())
+    code, out, err = command(*RUN, "--report", "rep")
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == (
+        "nst-np: interrupted while the report was being written; the picture is in 'out.png'")
+    assert pixels("out.png").shape == (32, 48, 3)
+
+
+def test_ctrl_c_of_a_command_that_paints_nothing(monkeypatch, capsys):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nst_np.weights, "fetch_weights", interrupt)
+    assert fetch_weights_main([]) == 130
+    assert capsys.readouterr().err == "nst-np-fetch: interrupted\n"
+
+
 def test_a_run_in_a_thread(folder):
     codes = []
     thread = threading.Thread(target=lambda: codes.append(main([*RUN, "-q"])))
@@ -782,6 +872,21 @@ def test_streams_that_are_closed_from_the_start(folder):
     assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
     assert pixels("out.png").shape == (32, 48, 3)
     assert subprocess.run(["sh", "-c", f"{sys.executable} {SCRIPT} no.png >&- 2>&-"], check=False).returncode == 2
+
+
+@posix
+@pytest.mark.parametrize("arguments", [
+    ["stylize.py", "--help"], ["stylize.py", "--version"], ["stylize.py", "--show-settings", "out.png"],
+    ["stylize.py", *RUN, "--estimate", "-q"], ["experiment.py", "--list"], ["fetch_weights.py", "--help"],
+    ["experiment.py", "gatys2015-grid", "photo.png", "painting.png", "-o", "x", "--dry-run", "--network", "vgg16"],
+])
+def test_standard_output_that_is_closed_gets_nothing_and_that_is_an_error(arguments, command, folder):
+    command(*RUN, "-q")
+    name, *rest = arguments
+    line = f"{sys.executable} {SCRIPT.with_name(name)} {' '.join(rest)} >&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    program = {"stylize.py": "nst-np", "experiment.py": "nst-np-experiment", "fetch_weights.py": "nst-np-fetch"}[name]
+    assert (done.returncode, done.stderr) == (1, f"{program}: standard output is closed\n")
 
 
 # --- the scripts ------------------------------------------------------------------------------------------------------

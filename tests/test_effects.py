@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -30,19 +28,15 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@functools.cache
-def picture(config: str) -> bytes:
-    """Of settings, as text so that each picture is made once."""
-    return stylize(config=CONFIGS[config]).image.tobytes()
-
-
-CONFIGS: dict[str, Config] = {}
+MADE: dict[str, bytes] = {}
 
 
 def made(config: Config) -> bytes:
-    config = replace(config, output=None, quality=Config.quality)
-    CONFIGS[repr(config)] = config
-    return picture(repr(config))
+    """The picture of some settings, which is made once."""
+    key = repr(replace(config, output=None))
+    if key not in MADE:
+        MADE[key] = stylize(config=config).image.tobytes()
+    return MADE[key]
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)

@@ -25,7 +25,7 @@ from PIL import Image
 import nst_np
 from nst_np.config import Config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
-from nst_np.experiments import expand, parse_sweep, worker
+from nst_np.experiments import expand, parse_sweep, tables, worker
 from nst_np.experiments.display import Display
 from nst_np.experiments.folder import Folder
 from nst_np.experiments.galleries import _report_cells, common_settings
@@ -678,6 +678,68 @@ def test_damaged_results_are_done_again(folder):
                           (json.dumps({**good, "digest": "other"}), False), (json.dumps({**good, "more": 1}), False)):
         (record.folder / "result.json").write_text(text)
         assert (record.result() is not None) is is_done
+    wrong = [("losses", "abc"), ("losses", {"total": "1"}), ("losses", {}), ("losses", None), ("losses", [1.0]),
+             ("losses", {"total": True}), ("seconds", None), ("seconds", "1"), ("seconds", 10**400), ("nit", "3"),
+             ("nfev", []), ("message", 5), ("status", None), ("status", ["converged"]), ("network", {}), ("digest", 1)]
+    for name, value in wrong:
+        (record.folder / "result.json").write_text(json.dumps({**good, name: value}))
+        assert record.result() is None, (name, value)
     (record.folder / "result.json").write_text(json.dumps(good))
+    whole = (record.folder / "picture.png").read_bytes()
+    for garbage in (b"", b"garbage", whole[:-20]):
+        (record.folder / "picture.png").write_bytes(garbage)
+        assert record.result() is None
+    (record.folder / "picture.png").write_bytes(whole)
+    assert record.result() is not None
     (record.folder / "picture.png").unlink()
     assert record.result() is None
+
+
+def test_a_result_of_wrong_types_is_no_reason_to_fail(folder):
+    """As an edited or a hostile folder may have it: the run is done again."""
+    grid = grid_of(f"title = 'One'\n[settings]{QUICK}\n[rows]\nseed = [0]")
+    run_grid(grid, "out")
+    path, = Path("out/runs").glob("*/result.json")
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "losses": 3, "seconds": "long"}))
+    said = io.StringIO()
+    assert run_grid(grid, "out", stream=said).done == 1
+    assert "1 run, 0 done, 1 to do" in said.getvalue()
+    assert json.loads(path.read_text())["losses"] == told["losses"]
+
+
+def test_tables_hold_no_formulas_and_no_html(folder):
+    hostile = ["=HYPERLINK('x', 'y').png", "@SUM(1).png", "-2+3.png", "+1.png"]
+    for name in hostile:
+        shutil.copy("painting.png", name)
+    label = "=1+1 <img src=x onerror=alert(1)>|[a](http://x)`b`\\"
+    text = f"""
+title = '# <script>x</script> [a](b)'
+[settings]{QUICK}
+[[rows]]
+label = '{label}'
+seed = 1
+[[rows]]
+label = "-1e-3"
+seed = 2
+"""
+    grid = grid_of(text, styles=hostile)
+    folder = Folder("out", settle(grid))
+    Path("out").mkdir()
+    folder.records[0].fail("=1 <b>")
+    tables.write_tables(folder)
+    with Path("out/table.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "@", "+", "\t", "\r") or cell.startswith("-2+3")]
+    page = Path("out/table.md").read_text(encoding="utf-8")
+    assert "<" not in page
+    assert page.splitlines()[0] == "# # &lt;script>x&lt;/script> \\[a\\](b)"
+    rows = page.splitlines()[2:]
+    assert len(rows) == 2 + len(grid.runs)
+    assert len({len(re.sub(r"\\.", "", row).split("|")) for row in rows}) == 1  # as many cells in each
+
+
+def test_numbers_in_the_table_stay_numbers():
+    texts = ["-1e-3", "+2", "-inf", "0.5", "", "a=b", "-", "=1", "@x", "+x", "\tx", "\rx", "\nx"]
+    assert [tables._no_formula(text) for text in texts] == [
+        *texts[:6], "'-", "'=1", "'@x", "'+x", "'\tx", "'\rx", "'\nx"]

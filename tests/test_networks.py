@@ -12,6 +12,7 @@ import pytest
 from nst_np import gradcheck
 from nst_np.backend import make_backend
 from nst_np.errors import InputError
+from nst_np.losses import StyleLoss
 from nst_np.network import ALL, InOrder
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
@@ -213,6 +214,32 @@ def test_a_gradient_for_a_layer_that_was_not_tapped_is_refused():
     features, backward = network("wavelet").forward(image(32, 32), ["scale1"])
     with pytest.raises(InputError, match="'scale2'"):
         backward({"scale2": features["scale1"]})
+
+
+@pytest.mark.parametrize("name, tap", [("vgg19", "relu1_1"), ("vgg19", "pool2"), ("wavelet", "scale2")])
+def test_gradients_of_other_shapes_are_refused_and_the_way_back_stays(name, tap):
+    features, backward = network(name).forward(image(32, 40), [tap])
+    F = features[tap]
+    for bad in (F[:-1], F[..., :-1], F[..., 0], F.ravel(), F[np.newaxis], np.float32(1), 1.0, F.tolist(), F.T):
+        with pytest.raises(InputError, match=rf"the gradient of {tap} must be an array of shape .*, not "):
+            backward({tap: bad})
+    assert backward({tap: F}).shape == (32, 40, 3)
+
+
+@pytest.mark.parametrize("name, tap", [("vgg19", "relu1_1"), ("vgg19", "relu3_1"), ("wavelet", "scale2")])
+@pytest.mark.parametrize("gradients", [{}, None])
+def test_the_way_back_is_gone_once(name, tap, gradients):
+    net = network(name)
+    features, backward = net.forward(image(32, 40), [tap])
+    backward(features if gradients is None else gradients)
+    with pytest.raises(InputError, match=r"^backward can be called once, .*; go forward again$"):
+        backward(features)
+    loss = StyleLoss(np.zeros((features[tap].shape[2],) * 2))
+    statistics, backward = net.measure(image(32, 40), {tap: [loss]})
+    d_statistics = {tap: [loss.value_and_grad(net.backend, statistics[tap][0])[1]]}
+    backward(d_statistics)
+    with pytest.raises(InputError, match="^backward can be called once"):
+        backward(d_statistics)
 
 
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nst_np.config import WORDS, Config, format_config, format_option, option_names, replace
+from nst_np.errors import ImageError
 from nst_np.experiments.grid import PICTURE, Run
 from nst_np.files import replacing
+from nst_np.images.opening import opened
 from nst_np.results import StylizeResult
 from nst_np.weights import find_weights
 
@@ -102,15 +105,16 @@ class Record:
         write_json(self.folder / _RESULT, asdict(told))
 
     def result(self) -> Result | None:
-        """How the run ended; None if it has not been done with these settings, or pictures are missing."""
+        """How the run ended; None if it has not been done with these settings, or pictures are missing or damaged."""
         try:
             result = Result(**json.loads((self.folder / _RESULT).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError):
             return None
         if not _is_sound(result):
             return None
-        pictures = (self.folder / picture for picture in self.run.pictures.values())
-        is_whole = result.status == "converged" or all(picture.is_file() for picture in pictures)
+        has_converged = result.status == "converged"  # perhaps before the last snapshots
+        is_whole = all(_is_whole(file) or (has_converged and not file.exists())
+                       for file in (self.folder / name for name in self.run.pictures.values()))
         return result if is_whole and result.digest == self.digest else None
 
     def fail(self, error: str) -> None:
@@ -133,6 +137,25 @@ class Record:
             return [{**row, "iteration": int(row["iteration"])} for row in rows]
         except (OSError, ValueError, TypeError, KeyError, OverflowError, csv.Error):
             return []
+
+
+def _is_whole(picture: Path) -> bool:
+    """Whether a file is an undamaged picture."""
+    try:
+        status = picture.stat()
+    except OSError:
+        return False
+    return _verified(picture, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(None)
+def _verified(picture: Path, changed: int, size: int) -> bool:
+    try:
+        with opened(picture, "picture") as image:
+            image.verify()
+    except ImageError:
+        return False
+    return True
 
 
 def _is_sound(result: Result) -> bool:

@@ -53,7 +53,6 @@ def staged(folder: str | Path, suits: Callable[[Path], bool] = lambda folder: Tr
     target = Path(folder).resolve()
     is_new = not target.exists()
     try:
-        target.mkdir(parents=True, exist_ok=True)
         stage = temporary_in(target)
         try:
             stage.mkdir(parents=True)
