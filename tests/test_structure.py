@@ -16,8 +16,11 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nst_np.config import Config
+from nst_np.images import save_image
 from nst_np.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -278,6 +281,36 @@ def test_the_lessons_run(page, calls, prints, capsys):
     assert calls in code
     exec(compile(code, page, "exec"), {})
     assert prints in capsys.readouterr().out
+
+
+PAGES = sorted(path for folder in (".", "docs", "examples", "weights", "benchmarks")
+               for path in (ROOT / folder).glob("*.md") if "```python" in path.read_text(encoding="utf-8"))
+LESSONS = ("derivatives.md", "winograd.md")  # which run above
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in LESSONS], ids=lambda page: page.name)
+def test_the_python_of_every_page_runs_as_it_stands(page, tmp_path, monkeypatch, offline):
+    """With its own words, on small pictures, and with a quick network unless it names another."""
+    check = Config.__post_init__
+
+    def quick(self):
+        check(self)
+        object.__setattr__(self, "size", min(self.size, 48))
+        object.__setattr__(self, "iterations", 1)
+        if self.network in ("auto", "wavelet"):
+            for name, value in (("network", "wavelet"), ("content_layers", None), ("style_layers", None)):
+                object.__setattr__(self, name, value)
+
+    monkeypatch.setattr(Config, "__post_init__", quick)
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("photo.jpg", "painting.jpg")):
+        pixels = np.random.default_rng(number).integers(0, 255, (60, 80, 3), np.uint8)
+        save_image(name, pixels, quality=95)
+    exec(compile(python_blocks(page.read_text(encoding="utf-8")), page.name, "exec"), {})
+
+
+def test_pages_with_python_are_found():
+    assert {page.name for page in PAGES} >= {"README.md", "experiments.md", *LESSONS}
 
 
 @pytest.mark.parametrize("module", [module for module, source in PROJECT.items() if ">>> " in source])
