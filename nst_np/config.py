@@ -31,6 +31,7 @@ POOLINGS = ("average", "max")
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
+STYLE_LOSSES = ("gram", "moments", "wasserstein")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
@@ -86,6 +87,7 @@ class Config:
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
+    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights: 'gram' (the default), 'moments' (means and deviations as well), 'wasserstein'", metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -117,6 +119,9 @@ class Config:
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == 0 and self.tv_weight in (0, Config.tv_weight):
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
+        for name in self.style_loss or ():
+            if name not in STYLE_LOSSES:
+                raise InputError(f"style_loss must be of {', '.join(STYLE_LOSSES)}, not {name!r}")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
         self._check_styles()

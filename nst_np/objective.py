@@ -52,6 +52,8 @@ class Objective:
         ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
     tv_normalization : that of the total variation, if it is another one.
+    style_loss : weights of the kinds of style loss: ``"gram"``, distances of Gram matrices, the default; ``"moments"``,
+        of means and standard deviations as well; ``"wasserstein"``, the Wasserstein distance of Gaussians.
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
     blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
         the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
@@ -77,6 +79,7 @@ class Objective:
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
+                 style_loss: Mapping[str, float] | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
                  pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
@@ -101,7 +104,7 @@ class Objective:
                                    center=center_content)
         if styles:
             weights = dict(style_layers if style_layers is not None else defaults[1])
-            built += style_terms(network, styles, weights, style_weight, normalization=normalization,
+            built += style_terms(network, styles, weights, style_weight, kinds=style_loss, normalization=normalization,
                                  blend=style_blend, blend_by=blend_by)
         if tv_weight != 0:
             built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))

@@ -173,7 +173,8 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
-        tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by,
+        tv_normalization=config.tv_normalization, style_loss=config.style_loss, style_blend=config.style_blend,
+        blend_by=config.blend_by,
         repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_np.config import (
+    STYLE_LOSSES,
     Config,
     format_config,
     format_option,
@@ -174,6 +175,8 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         rules, kind = field.metadata, option_type(field.name)
         if rules["choices"]:
             strategy = st.sampled_from(rules["choices"])
+        elif field.name == "style_loss":
+            strategy = st.dictionaries(st.sampled_from(STYLE_LOSSES), st.floats(0, 1e300), min_size=1)
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
