@@ -15,13 +15,20 @@ from nst_np.errors import InputError
 
 Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
 
+#: How many pixels a style image has at most, unless `style_size` says how many: so many for each of the picture's, at
+#: `style_scale` 1. It takes a narrow panorama to get there, whose longer side would make a square style enormous.
+STYLE_AREA = 4
+
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
 
 
-def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
-    """An image file or array as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
+def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float | None = None) -> Pixels:
+    """An image file or array as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it.
+
+    If that would be more than `most` pixels, so many.
+    """
     if isinstance(image, (str, os.PathLike)):
-        return images.load_image(image, size=size, fit=fit, name=name).pixels
+        return images.load_image(image, size=size, fit=fit, most=most, name=name).pixels
     if not isinstance(image, np.ndarray):
         raise InputError(f"{name} must be a NumPy array or the path of a file, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -32,17 +39,22 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise InputError(f"{name} holds NaN or infinity")
-    return pixels if size is None else images.fit_image(pixels, size, fit)
+    return pixels if size is None else images.fit_image(pixels, size, fit, most)
 
 
 def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """A style image, at `style_size` or the picture's size times `style_scale`; an array only if that is asked for."""
-    size = config.style_size
+    """A style image, at `style_size` or the picture's size times `style_scale`; an array only if that is asked for.
+
+    By the picture's size it has at most `STYLE_AREA` times the pixels, times `style_scale` squared.
+    """
+    size, most = config.style_size, None
     as_it_is = isinstance(style, np.ndarray) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:
         side = config.size if content is None else images.measured_side(content.shape, config.fit)
         size = max(1, round(side * config.style_scale))
-    return as_pixels(style, "style image", size, config.fit)
+        if content is not None:
+            most = STYLE_AREA * content.shape[0] * content.shape[1] * (size / side) ** 2
+    return as_pixels(style, "style image", size, config.fit, most)
 
 
 def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixels]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from nst_np import canvas, images, optimize
 from nst_np.backend import Backend, cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
-from nst_np.config import NETWORKS, Config, check_shares, replace
+from nst_np.config import NETWORKS, WRITES, Config, check_shares, replace
 from nst_np.descent import Descent
 from nst_np.errors import InputError, NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
@@ -25,8 +25,6 @@ from nst_np.load import Say, load_network, log, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
-
-WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
 
 
 @dataclass(frozen=True)

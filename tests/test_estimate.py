@@ -15,8 +15,9 @@ import nst_np
 from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, memory, rehearsal
-from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, amount, duration, predict
+from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
+from nst_np.machine import amount
 from nst_np.transfer import objective_of, run, stylize
 
 FREE = Line(0.0, 0.0)
@@ -256,8 +257,8 @@ def test_a_watch_leaves_tracing_as_they_found_it():
 def machine(tmp_path, monkeypatch):
     """8 GB of free memory, and control groups as files under `tmp_path`: ``group(folder, …)`` makes one."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GB))
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr("nst_np.machine.CGROUPS", tmp_path)
+    monkeypatch.setattr("nst_np.machine.OWN_CGROUPS", tmp_path / "own")
 
     def group(folder, limit, used, stat, names=("memory.max", "memory.current")):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, TiffTags
 
 from nst_np.errors import ImageError
 from nst_np.images import (
-    MAX_PIXELS,
     check_writable,
     fit_image,
     fitted_shape,

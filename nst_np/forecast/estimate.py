@@ -11,10 +11,10 @@ from nst_np.errors import InputError
 from nst_np.forecast import memory
 from nst_np.forecast.plan import Plan, Shape, area
 from nst_np.forecast.rehearsal import Build, Costs, rehearse
+from nst_np.machine import RESERVE, amount
 from nst_np.network import FeatureNetwork
 
 LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
-RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
 PROPOSED = 0.9  # share of the rest that a proposed size may take: layers change with size, free memory with time
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
 ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
@@ -170,10 +170,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.2g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def amount(size: float) -> str:
-    """Bytes for people: ``54 MB``, ``540 MB``, ``2.1 GB``, ``21 GB``."""
-    if size < 995e6:
-        return f"{size / 1e6:.0f} MB"
-    return f"{size / 1e9:.2g} GB" if size < 99.5e9 else f"{size / 1e9:.0f} GB"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
-from nst_np.errors import ImageError
-
-#: Pixels an image may have: 1 GiB as float32 RGB. Pillow's own limit is a process-wide setting and, up to twice its
-#: value, a warning that a filter can silence; this one holds in every thread whatever the filters are.
-MAX_PIXELS = 2**30 // 12
+from nst_np.errors import ImageError, InputError
+from nst_np.files import open_file
 
 #: What is tried on a file's bytes. The rest of Pillow's formats stay out: they are rare as photographs, and one of them
 #: (EPS) hands the file to another program.
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
+
+#: How the files of others begin that this Pillow may not have, from byte 8 on.
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def reason(error: BaseException) -> str:
@@ -49,25 +52,23 @@ def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
     Yields
     ------
     PIL.Image.Image
-        The first frame, not decoded yet, with at most `MAX_PIXELS` pixels.
+        The first frame, not decoded yet, of any size.
 
     Raises
     ------
     ImageError
-        The file is missing, unreadable, no image, too large, truncated or corrupt.
+        The file is missing, unreadable, no image, truncated or corrupt, or needs a package that is not installed.
     """
     what = f"{name} {quoted(path)}"
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 (closed below, where other errors are caught)
+        file = open_file(path)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise ImageError(f"{what}: cannot be opened ({reason(error)})") from error
     with file:
         try:
-            with Image.open(file, formats=_available_formats()) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(f"{what}: {image.width}×{image.height} is more than {MAX_PIXELS} pixels")
+            with _identified(file, what) as image:
                 yield image
-        except ImageError:
+        except InputError:
             raise
         except UnidentifiedImageError as error:
             raise ImageError(f"{what}: not an image that can be read (unknown or damaged format)") from error
@@ -75,7 +76,33 @@ def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
             raise ImageError(f"{what}: not an image that can be read ({reason(error)})") from error
 
 
-def _available_formats() -> list[str]:
-    """List those of `_FORMATS` that this build of Pillow has; `Image.open` raises `KeyError` for others."""
+def _identified(file: BinaryIO, what: str) -> Image.Image:
+    """What `Image.open` does, without its limit on pixels: that is a process-wide setting, and memory is ours."""
     Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
+    start = file.read(16)
+    for name in _FORMATS:
+        if name in Image.OPEN:  # this build of Pillow has it
+            factory, accept = Image.OPEN[name]
+            if accept is None or accept(start) is True:
+                file.seek(0)
+                with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # how plugins say no
+                    return factory(file, "")
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if brand in _AVIF_BRANDS and not features.check("avif"):
+        raise ImageError(f"{what}: AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow")
+    if brand in _HEIC_BRANDS:
+        return _heic(file, what)
+    raise UnidentifiedImageError
+
+
+def _heic(file: BinaryIO, what: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise ImageError(f"{what}: HEIC needs another package: pip install pillow-heif") from error
+    file.seek(0)
+    try:
+        image: Image.Image = HeifImageFile(file, "")
+        return image
+    except SyntaxError as error:
+        raise UnidentifiedImageError from error
