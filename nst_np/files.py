@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-
 LONGEST_TEXT = 1_000_000  # bytes of a file of settings
 
 # Byte order marks; that of UTF-32 begins like one of UTF-16.

@@ -64,7 +64,7 @@ class Console:
 
 
 def printable(text: str) -> str:
-    """`text`, with what could take hold of a terminal, or hide on it, as escapes: ``\\x1b``.
+    """`text`, with what could take hold of a terminal, or hide on it, as escapes.
 
     Texts come from files and their names. Line breaks and tabs stay.
     """

@@ -35,6 +35,7 @@ class Estimate:
         is the one of which the run takes the larger share.
     fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
+    style : height and width of the style image, if it is the look at that which takes the most memory.
     """
 
     shape: Shape
@@ -44,6 +45,7 @@ class Estimate:
     free_bytes: int
     device: str
     fitting: Mapping[str, int]
+    style: Shape | None = None
 
     @property
     def fits(self) -> bool:
@@ -55,8 +57,9 @@ class Estimate:
         if self.fits:
             return
         settings = " and ".join(f"{name} {value}" for name, value in self.fitting.items()) or "no size"
+        what, (height, width) = ("picture", self.shape) if self.style is None else ("style image", self.style)
         raise InputError(
-            f"a picture of {self.shape[1]}×{self.shape[0]} needs about {amount(self.peak_bytes)} of {self._whose}, and "
+            f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}, and "
             f"{amount(self.free_bytes)} are free, of which a tenth is to stay free; {settings} would fit"
         )
 
@@ -104,10 +107,12 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
     """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
     pixels, peak = area(plan.seen()), _peak(plan, costs)
+    largest = max(plan.styles, key=area, default=None)
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
+        style=largest if peak > costs.beside + costs.painting(pixels) else None,
     )
 
 

@@ -131,7 +131,7 @@ def _check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: st
     copies = _COPIES * image.width * image.height
     height, width = wanted or shape
     floats = 4 * (3 + 1)  # of a pixel
-    result = floats * (image.height * width + 2 * height * width * (wanted is not None))
+    result = floats * (max(image.height * width, image.width * height) + 2 * height * width * (wanted is not None))
     if short := shortage(decoding + copies + result):
         resized = "" if wanted is None else f", resized to {width}×{height},"
         raise ImageError(f"{what}: {shape[1]}×{shape[0]} pixels{resized} take {short}")

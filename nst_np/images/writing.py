@@ -85,8 +85,8 @@ def check_format(path: str | os.PathLike[str], height: int, width: int) -> None:
     form = image_format(path)
     longest = _LONGEST_SIDES.get(form)
     if longest is not None and max(height, width) > longest:
-        raise ImageError(f"{_output(path)}: the picture is {width}×{height}, and {form} ends at {longest} pixels a side; "
-                         "PNG and TIFF do not")
+        raise ImageError(f"{_output(path)}: the picture is {width}×{height}, and {form} ends at {longest} pixels a "
+                         "side; PNG and TIFF do not")
 
 
 def save_image(
@@ -122,8 +122,8 @@ def save_image(
         cannot be written.
     """
     form = image_format(path)
-    check_format(path, *pixels.shape[:2])
     image = _as_image(pixels, alpha, form, _output(path))
+    check_format(path, image.height, image.width)
     options = {**_encoder_options(form, quality), **metadata(form, settings)}
     encoded = io.BytesIO()
     try:
