@@ -40,8 +40,8 @@ style_layers = ["conv1_1", ["conv1_1", "conv2_1"]]
 seed = [1, 2]
 """
 NUMBERS = (0, 1, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
-WORDS = ("[", "]", "=", "[images]", "output = x.png", "#", ";", '"', "\\", "\r", "\x00", "\x1b[31m", "\u2028", "😀", "-1",
-         "nan", "1e999", "9" * 5000, "x" * 5000, "\n  ", "\ufeff", "[[rows]]", "{", "'''", "none", "\udcff", "%(size)s")
+WORDS = ("[", "]", "=", "[images]", "output = x.png", "#", ";", '"', "\\", "\r", "\x00", "\x1b[31m", "\u2028", "😀",
+         "-1", "nan", "1e999", "9" * 5000, "x" * 5000, "\n  ", "\ufeff", "[[rows]]", "{", "'''", "none", "\udcff")
 WRITE = {"output", "history", "report", "save_every", "quality"}
 
 
@@ -54,7 +54,7 @@ def little_memory(monkeypatch):
 
 
 def broken(data, rng):
-    """Bytes with a few changes: others, numbers of 2 and 4 bytes, pieces that are missing, repeated or moved, an end."""
+    """Bytes with a few changes: others, numbers of 2 and 4 bytes, pieces that are missing, repeated or moved."""
     data = bytearray(data)
     for _ in range(rng.integers(1, 5)):
         end = min(len(data), 400) if rng.integers(2) else len(data)
