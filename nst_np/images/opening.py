@@ -80,13 +80,12 @@ def _identified(file: BinaryIO, what: str) -> Image.Image:
     """What `Image.open` does, without its limit on pixels: that is a process-wide setting, and memory is ours."""
     Image.init()
     start = file.read(16)
-    for name in _FORMATS:
-        if name in Image.OPEN:  # this build of Pillow has it
-            factory, accept = Image.OPEN[name]
-            if accept is None or accept(start) is True:
+    for factory, accept in (Image.OPEN[name] for name in _FORMATS if name in Image.OPEN):  # if this Pillow has it
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # how plugins say no
+            answer = accept is None or accept(start)
+            if answer and not isinstance(answer, str):  # a text says what this build of Pillow lacks
                 file.seek(0)
-                with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # how plugins say no
-                    return factory(file, "")
+                return factory(file, "")
     brand = start[8:12] if start[4:8] == b"ftyp" else b""
     if brand in _AVIF_BRANDS and not features.check("avif"):
         raise ImageError(f"{what}: AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow")
