@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError, features
 
-from nst_np.errors import ImageError, InputError
+from nst_np.errors import ImageError
 from nst_np.files import open_file
 
 #: What is tried on a file's bytes. The rest of Pillow's formats stay out: they are rare as photographs, and one of them
@@ -34,8 +34,18 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return repr(os.fspath(path))
 
 
+def is_pil_image(image: object) -> bool:
+    """Whether that is one of Pillow's images, which `opened` takes as it takes a file."""
+    return isinstance(image, Image.Image)
+
+
+def called(source: str | os.PathLike[str] | Image.Image, name: str) -> str:
+    """What messages call an image: its name to the user, and its file if it is in one."""
+    return name if isinstance(source, Image.Image) else f"{name} {quoted(source)}"
+
+
 @contextmanager
-def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
+def opened(source: str | os.PathLike[str] | Image.Image, name: str) -> Iterator[Image.Image]:
     """Open an image for the length of a `with` block that decodes it.
 
     Pillow raises nearly anything on hostile bytes (`SyntaxError`, `struct.error`, `zlib.error`, `MemoryError`, …), here
@@ -44,36 +54,52 @@ def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
 
     Parameters
     ----------
-    path
-        The file.
+    source
+        The file; or an image that Pillow has opened or made, which stays open.
     name
         What the image is to the user, such as "content image"; the error starts with it.
 
     Yields
     ------
     PIL.Image.Image
-        The first frame, not decoded yet, of any size.
+        The first frame, perhaps not decoded yet, with at least one pixel.
 
     Raises
     ------
     ImageError
         The file is missing, unreadable, no image, truncated or corrupt, or needs a package that is not installed.
     """
-    what = f"{name} {quoted(path)}"
+    if isinstance(source, Image.Image):
+        with _reading(name):
+            yield _sound(source, name)
+        return
+    what = f"{name} {quoted(source)}"
     try:
-        file = open_file(path)
+        file = open_file(source)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise ImageError(f"{what}: cannot be opened ({reason(error)})") from error
-    with file:
-        try:
-            with _identified(file, what) as image:
-                yield image
-        except InputError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{what}: not an image that can be read (unknown or damaged format)") from error
-        except Exception as error:
-            raise ImageError(f"{what}: not an image that can be read ({reason(error)})") from error
+    with file, _reading(what), _identified(file, what) as image:
+        yield _sound(image, what)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into an `ImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{what}: not an image that can be read (unknown or damaged format)") from error
+    except Exception as error:
+        raise ImageError(f"{what}: not an image that can be read ({reason(error)})") from error
+
+
+def _sound(image: Image.Image, what: str) -> Image.Image:
+    """The image, if it has a size that can be worked with."""
+    if 0 in image.size:
+        raise ImageError(f"{what}: {image.width}×{image.height} is no pixels")
+    return image
 
 
 def _identified(file: BinaryIO, what: str) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nst_np.errors import ImageError
 from nst_np.images.channels import Box, Conversion, alpha_channel, pieces, to_srgb
-from nst_np.images.opening import opened, quoted
+from nst_np.images.opening import called, opened
 from nst_np.images.resizing import (
     composite_on_white,
     fitted_shape,
@@ -68,18 +68,19 @@ class Picture:
     alpha: FloatArray | None
 
 
-def load_image(path: str | os.PathLike[str], *, size: int | None = None, fit: str = "longer",
+def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None = None, fit: str = "longer",
                most: float | None = None, name: str = "image") -> Picture:
-    """Read an image file; of an animation, the first frame.
+    """Read an image file, or one of Pillow's images; of an animation's file, the first frame.
 
     The EXIF orientation is applied and an embedded ICC profile is converted to sRGB. Compositing comes before resizing,
     so the colour hidden under transparent pixels cannot bleed into their neighbours.
 
     Parameters
     ----------
-    path
+    source
         A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or HEIC, where
-        pillow-heif is installed.
+        pillow-heif is installed; or an image of any mode that Pillow has opened or made, which is left as it is and
+        treated as its file would be.
     size, fit, most
         What `fit_image` takes; None for the size leaves the picture as it is.
     name
@@ -100,13 +101,13 @@ def load_image(path: str | os.PathLike[str], *, size: int | None = None, fit: st
     Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
     A JPEG of more than `DRAFT_PIXELS` is decoded at a reduced size, if it is to be reduced to less than half of that.
     """
-    what = f"{name} {quoted(path)}"
-    with opened(path, name) as image:
+    what = called(source, name)
+    with opened(source, name) as image:
         shape = (image.height, image.width)
         wanted = None if size is None else fitted_shape(shape, size, fit, most)
         if wanted is not None and min(wanted) < 1:
             raise ImageError(f"{what}: cannot be resized to {size} pixels; expected at least 1×1")
-        if wanted is not None:
+        if wanted is not None and not isinstance(source, Image.Image):
             _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
         _check_room(image, shape, wanted, what)
         image.load()
