@@ -802,6 +802,15 @@ def test_large_jpegs_are_decoded_at_a_reduced_size(tmp_path, monkeypatch, orient
     np.testing.assert_array_equal(load_image(path, size=500).pixels, fit_image(load_image(path).pixels, 500))
 
 
+def test_a_jpeg_that_the_caller_has_opened_keeps_its_size(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.fromarray(smooth_pixels(80, 80)), "photo.jpg")
+    whole = load_image(path, size=10).pixels
+    monkeypatch.setattr(reading, "DRAFT_PIXELS", 1000)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(load_image(image, size=10).pixels, whole)
+        assert image.size == (80, 80)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "1", "P", "CMYK", "I;16", "I", "F"])
 @pytest.mark.parametrize("profile", [None, linear_srgb_profile()])
 @pytest.mark.parametrize("fit", ["longer", "square"])
