@@ -16,6 +16,7 @@ from nst_np.config import NETWORKS, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
 from nst_np.presets import with_preset
+from nst_np.ranges import check_range
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
@@ -66,7 +67,7 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     """
     given, loaded, initial = dict(settings), None, None
     if isinstance(network, FeatureNetwork):
-        given["network"], loaded = network.name if network.name in NETWORKS else Config.network, network
+        given, loaded = _of_network(network, given), network
     elif network is not None:
         given["network"] = network
     if _in_memory(given.get("init")):
@@ -84,6 +85,20 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     config, pixels = _content(config, content if config.content is None else config.content, sized)
     styles = paintings if config.style is None else config.styles
     return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, loaded)
+
+
+def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, with what a network that was loaded before has decided; refused where the two differ."""
+    backend = network.backend
+    has = {"pooling": network.pooling, "weights": network.weights, "dtype": backend.dtype.name,
+           "device": backend.device, "threads": backend.engine.threads}
+    for name, value in has.items():
+        wanted = given.get(name)
+        same = wanted is None or value is None or str(wanted) == str(value) or (name, wanted) == ("device", "auto")
+        if not same and (name, f"{wanted}:0") != ("device", value):
+            raise InputError(f"{name} is {wanted!r}, but the network that is given was loaded with {value!r}")
+    kept = {name: has[name] for name in ("pooling", "weights", "dtype") if has[name] is not None}
+    return {**given, **kept, "network": network.name if network.name in NETWORKS else Config.network}
 
 
 def _layered(preset: str | None, config: Config | None, given: Mapping[str, Any]) -> tuple[Config, bool]:
@@ -143,6 +158,7 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float |
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise InputError(f"{name} holds NaN or infinity")
+    check_range(image, name)
     return pixels if size is None else images.fit_image(pixels, size, fit, most)
 
 

@@ -170,7 +170,8 @@ def _account(config: Config, command: str, content: Picture | None, styles: Sequ
     return report.Account(
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
         command=command, frames=frames,
-        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations)),
+        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations,
+                                                            stop_after=config.stop_after)),
         content=None if content is None else to_uint8(content.pixels),
         styles=[to_uint8(style) for style in styles],
     )

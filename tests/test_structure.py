@@ -35,6 +35,7 @@ LEVELS = {
     "gradcheck": 1,
     "optimize": 1,
     "pieces": 1,
+    "ranges": 1,
     "backend": 2,
     "presets": 2,
     "descent": 3,
