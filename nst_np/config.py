@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_np.errors import InputError
+from nst_np.files import read_text
 
 Layers = Mapping[str, float]
 Files = tuple[str, ...]
@@ -35,6 +36,7 @@ STYLE_LOSSES = ("gram", "moments", "wasserstein")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
+WRITES = ("output", "quality", "save_every", "history", "report")  # what is written, and how: only a command does
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
 WORDS = {
@@ -350,7 +352,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The settings in an INI file, a section a group (as `--help` shows them).
 
     ``#`` and ``;`` begin a comment only at the start of a line. A text between double quotes is read by JSON's rules,
-    for file names with blanks at their ends, line breaks or other oddities.
+    for file names with blanks at their ends, line breaks or other oddities. The file is in UTF-8, or in what its byte
+    order mark says.
 
     Raises
     ------
@@ -359,10 +362,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
         that its setting cannot have.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"config file {str(path)!r}: {reason}") from error
+        raise InputError(f"config file {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
     return parse_config(text, f"config file {str(path)!r}")
 
 
@@ -371,6 +373,9 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
     parser = configparser.ConfigParser(interpolation=None, default_section=_NO_DEFAULTS)
     try:
         parser.read_string(text, source=name)
+    except configparser.MissingSectionHeaderError as error:
+        raise InputError(f"{name}: line {error.lineno} comes before any section; expected one such as [images] first") \
+            from error
     except configparser.Error as error:
         raise InputError(f"{name}: {' '.join(str(error).split())}") from error
     sections = {field.name: field.metadata["section"] for field in dataclasses.fields(Config)}
@@ -395,18 +400,21 @@ def _where(key: str, sections: Mapping[str, str]) -> str:
     return f"it belongs in [{sections[key]}]" if key in sections else f"valid keys: {', '.join(sections)}"
 
 
-def format_config(config: Config) -> str:
-    """`config` as the INI text that `read_config` reads back as the same settings. A key left at None is left out."""
+def format_config(config: Config | Mapping[str, Any], comments: Iterable[str] = ()) -> str:
+    """All settings, or those of a dictionary, as the INI text that `read_config` reads back as the same ones.
+
+    A key left at None is left out; one of `comments` is in a comment.
+    """
     lines: list[str] = []
     section = None
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    for field in dataclasses.fields(Config):
+        value = config.get(field.name) if isinstance(config, Mapping) else getattr(config, field.name)
         if value is None:
             continue
         if field.metadata["section"] != section:
             section = field.metadata["section"]
             lines += ["", f"[{section}]"]
-        lines.append(f"{field.name} = {_config_text(value)}")
+        lines.append(f"{'# ' * (field.name in comments)}{field.name} = {_config_text(value)}")
     return "\n".join(lines[1:]) + "\n"
 
 

@@ -15,7 +15,7 @@ from nst_np.canvas import Pixels
 from nst_np.config import NO_IMAGE, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.images import Picture
-from nst_np.inputs import load_style
+from nst_np.inputs import load_style, picture_shape
 from nst_np.load import Say, check_layers, log
 from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
 
@@ -43,6 +43,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     """
     check(config, reads or {})
     content, styles = load_images(config)
+    check_format(config, content, styles)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality)
     recorder = report.Recorder(config.save_every)
     seen: list[Callback] = list(watchers)
@@ -81,6 +82,13 @@ def load_images(config: Config) -> tuple[Picture | None, list[Pixels]]:
         content = images.load_image(config.content, size=config.size, fit=config.fit, name="content image")
     pixels = None if content is None else content.pixels
     return content, [load_style(style, config, pixels) for style in config.styles]
+
+
+def check_format(config: Config, content: Picture | None, styles: Sequence[Pixels]) -> None:
+    """Refuse an output whose format cannot hold the picture, before it is computed."""
+    if config.output is not None and (content is not None or styles):
+        shape = picture_shape(config, None if content is None else content.pixels, styles)
+        images.check_format(config.output, *shape)
 
 
 def check(config: Config, reads: Mapping[str, str | None]) -> None:

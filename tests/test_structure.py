@@ -28,6 +28,7 @@ Sources = Mapping[str, str]  # {dotted name of a module: its text}
 LEVELS = {
     "errors": 0,
     "files": 0,
+    "machine": 0,
     "version": 0,
     "config": 1,
     "engine": 1,
@@ -67,7 +68,7 @@ HOMES = {
     "cupy": {"backend"},
     "PIL": {"images"},
     "h5py": {"weights"},
-    "psutil": {"forecast"},
+    "psutil": {"machine"},
     "torch": {"weights"},
     "matplotlib": {"report"},
     "plotly": {"report"},
