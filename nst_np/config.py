@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_np.errors import InputError
+from nst_np.files import read_text
 
 Layers = Mapping[str, float]
 Files = tuple[str, ...]
@@ -31,9 +32,11 @@ POOLINGS = ("average", "max")
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
+STYLE_LOSSES = ("gram", "moments", "wasserstein")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 NO_IMAGE = "none"
+WRITES = ("output", "quality", "save_every", "history", "report")  # what is written, and how: only a command does
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
 WORDS = {
@@ -86,11 +89,13 @@ class Config:
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
+    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights: 'gram' (the default), 'moments' (means and deviations as well), 'wasserstein'", metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels: 'lbfgs' is SciPy's L-BFGS-B, or our own L-BFGS on a GPU; 'lbfgs-own' is our own everywhere", choices=OPTIMIZERS)
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
+    stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
@@ -117,6 +122,9 @@ class Config:
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == 0 and self.tv_weight in (0, Config.tv_weight):
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
+        for name in self.style_loss or ():
+            if name not in STYLE_LOSSES:
+                raise InputError(f"style_loss must be of {', '.join(STYLE_LOSSES)}, not {name!r}")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
         self._check_styles()
@@ -345,7 +353,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """The settings in an INI file, a section a group (as `--help` shows them).
 
     ``#`` and ``;`` begin a comment only at the start of a line. A text between double quotes is read by JSON's rules,
-    for file names with blanks at their ends, line breaks or other oddities.
+    for file names with blanks at their ends, line breaks or other oddities. The file is in UTF-8, or in what its byte
+    order mark says.
 
     Raises
     ------
@@ -354,10 +363,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
         that its setting cannot have.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(f"config file {str(path)!r}: {reason}") from error
+        raise InputError(f"config file {str(path)!r}: {getattr(error, 'strerror', None) or error}") from error
     return parse_config(text, f"config file {str(path)!r}")
 
 
@@ -366,6 +374,9 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
     parser = configparser.ConfigParser(interpolation=None, default_section=_NO_DEFAULTS)
     try:
         parser.read_string(text, source=name)
+    except configparser.MissingSectionHeaderError as error:
+        raise InputError(f"{name}: line {error.lineno} comes before any section; expected one such as [images] first") \
+            from error
     except configparser.Error as error:
         raise InputError(f"{name}: {' '.join(str(error).split())}") from error
     sections = {field.name: field.metadata["section"] for field in dataclasses.fields(Config)}
@@ -390,18 +401,21 @@ def _where(key: str, sections: Mapping[str, str]) -> str:
     return f"it belongs in [{sections[key]}]" if key in sections else f"valid keys: {', '.join(sections)}"
 
 
-def format_config(config: Config) -> str:
-    """`config` as the INI text that `read_config` reads back as the same settings. A key left at None is left out."""
+def format_config(config: Config | Mapping[str, Any], comments: Iterable[str] = ()) -> str:
+    """All settings, or those of a dictionary, as the INI text that `read_config` reads back as the same ones.
+
+    A key left at None is left out; one of `comments` is in a comment.
+    """
     lines: list[str] = []
     section = None
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    for field in dataclasses.fields(Config):
+        value = config.get(field.name) if isinstance(config, Mapping) else getattr(config, field.name)
         if value is None:
             continue
         if field.metadata["section"] != section:
             section = field.metadata["section"]
             lines += ["", f"[{section}]"]
-        lines.append(f"{field.name} = {_config_text(value)}")
+        lines.append(f"{'# ' * (field.name in comments)}{field.name} = {_config_text(value)}")
     return "\n".join(lines[1:]) + "\n"
 
 

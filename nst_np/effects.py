@@ -54,9 +54,9 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.style_size is not None:
         yield "style_scale", "style_size is given"
     if config.style_weight == 0:
-        yield "style_layers blend_by", "style_weight is 0"
+        yield "style_layers style_loss blend_by", "style_weight is 0"
     if no_style:
-        yield "style_weight style_layers style_size style_scale blend_by", "there is no style image"
+        yield "style_weight style_layers style_loss style_size style_scale blend_by", "there is no style image"
     if config.tv_weight == 0:
         yield "tv_normalization", "tv_weight is 0"
     if config.tileable:

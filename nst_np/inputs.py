@@ -12,15 +12,19 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import Pixels
-from nst_np.config import NETWORKS, NO_IMAGE, WORDS, Config, replace
+from nst_np.config import NETWORKS, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
 from nst_np.presets import with_preset
+from nst_np.ranges import check_range
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
+#: How many pixels a style image has at most, unless `style_size` says how many: so many for each of the picture's, at
+#: `style_scale` 1. It takes a narrow panorama to get there, whose longer side would make a square style enormous.
+STYLE_AREA = 4
+
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
-WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
 ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold
 
 
@@ -63,7 +67,7 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     """
     given, loaded, initial = dict(settings), None, None
     if isinstance(network, FeatureNetwork):
-        given["network"], loaded = network.name if network.name in NETWORKS else Config.network, network
+        given, loaded = _of_network(network, given), network
     elif network is not None:
         given["network"] = network
     if _in_memory(given.get("init")):
@@ -81,6 +85,20 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     config, pixels = _content(config, content if config.content is None else config.content, sized)
     styles = paintings if config.style is None else config.styles
     return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, loaded)
+
+
+def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, with what a network that was loaded before has decided; refused where the two differ."""
+    backend = network.backend
+    has = {"pooling": network.pooling, "weights": network.weights, "dtype": backend.dtype.name,
+           "device": backend.device, "threads": backend.engine.threads}
+    for name, value in has.items():
+        wanted = given.get(name)
+        same = wanted is None or value is None or str(wanted) == str(value) or (name, wanted) == ("device", "auto")
+        if not same and (name, f"{wanted}:0") != ("device", value):
+            raise InputError(f"{name} is {wanted!r}, but the network that is given was loaded with {value!r}")
+    kept = {name: has[name] for name in ("pooling", "weights", "dtype") if has[name] is not None}
+    return {**given, **kept, "network": network.name if network.name in NETWORKS else Config.network}
 
 
 def _layered(preset: str | None, config: Config | None, given: Mapping[str, Any]) -> tuple[Config, bool]:
@@ -123,10 +141,13 @@ def _named(image: Image | None) -> str | os.PathLike[str] | None:
     return image if isinstance(image, (str, os.PathLike)) else None
 
 
-def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
-    """An image in a file or in memory as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
+def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float | None = None) -> Pixels:
+    """An image in a file or in memory as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it.
+
+    If that would be more than `most` pixels, so many.
+    """
     if isinstance(image, (str, os.PathLike)) or images.is_pil_image(image):
-        return images.load_image(image, size=size, fit=fit, name=name).pixels
+        return images.load_image(image, size=size, fit=fit, most=most, name=name).pixels
     if not isinstance(image, np.ndarray):
         raise InputError(f"{name} must be a NumPy array, a PIL image or the path of a file, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
@@ -137,17 +158,23 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise InputError(f"{name} holds NaN or infinity")
-    return pixels if size is None else images.fit_image(pixels, size, fit)
+    check_range(image, name)
+    return pixels if size is None else images.fit_image(pixels, size, fit, most)
 
 
 def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """A style image, at `style_size` or the picture's size times `style_scale`; in memory only if that is asked for."""
-    size = config.style_size
+    """A style image, at `style_size` or the picture's size times `style_scale`; in memory only if that is asked for.
+
+    By the picture's size it has at most `STYLE_AREA` times the pixels, times `style_scale` squared.
+    """
+    size, most = config.style_size, None
     as_it_is = _in_memory(style) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:
         side = config.size if content is None else images.measured_side(content.shape, config.fit)
         size = max(1, round(side * config.style_scale))
-    return as_pixels(style, "style image", size, config.fit)
+        if content is not None:
+            most = STYLE_AREA * content.shape[0] * content.shape[1] * (size / side) ** 2
+    return as_pixels(style, "style image", size, config.fit, most)
 
 
 def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixels]) -> tuple[int, int]:

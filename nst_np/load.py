@@ -54,7 +54,9 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         if str(weights) != "auto":
             raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}, "
                              "not 'auto'")
-        return WaveletNetwork(backend)
+        network: FeatureNetwork = WaveletNetwork(backend)
+        network.weights = "auto"
+        return network
 
     from nst_np.vgg import VGG
     from nst_np.weights import load_weights
@@ -63,7 +65,9 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     if str(weights) == "auto" and loaded.is_compact:
         say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights "
             "exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
-    return VGG(loaded, backend, pooling=pooling, taps=taps)
+    network = VGG(loaded, backend, pooling=pooling, taps=taps)
+    network.weights = str(weights)
+    return network
 
 
 def settled(wanted: Config, network: FeatureNetwork) -> Config:

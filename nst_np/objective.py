@@ -52,6 +52,8 @@ class Objective:
         ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
     tv_normalization : that of the total variation, if it is another one.
+    style_loss : weights of the kinds of style loss: ``"gram"``, distances of Gram matrices, the default; ``"moments"``,
+        of means and standard deviations as well; ``"wasserstein"``, the Wasserstein distance of Gaussians.
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
     blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
         the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
@@ -63,6 +65,7 @@ class Objective:
     pieces : how many pieces an image is worked on in: more take less memory and more time, as features are made twice
         and at the edges of pieces more often. The result is the same, up to rounding. Not with `repeats`.
     run : maps a function over the pieces: `map`, or that of any `concurrent.futures.Executor`.
+    any_range : take content and style images whose values do not look like 0–255, too.
 
     Raises
     ------
@@ -76,8 +79,9 @@ class Objective:
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
+                 style_loss: Mapping[str, float] | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
-                 pieces: int = 1, run: mapreduce.Map = map) -> None:
+                 pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
@@ -86,10 +90,10 @@ class Objective:
         self.network = network.repeating() if repeats else network
         self.shape: tuple[int, int] | None = None
         self._pieces, self._run = pieces, run
-        styles = [network.as_image(image) for image in styles]
+        styles = [network.as_image(image, None if any_range else "style image") for image in styles]
         shapes = [image.shape for image in styles]
         if content is not None:
-            content = network.as_image(content)
+            content = network.as_image(content, None if any_range else "content image")
             self.shape = content.shape[0], content.shape[1]
             shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
@@ -100,7 +104,7 @@ class Objective:
                                    center=center_content)
         if styles:
             weights = dict(style_layers if style_layers is not None else defaults[1])
-            built += style_terms(network, styles, weights, style_weight, normalization=normalization,
+            built += style_terms(network, styles, weights, style_weight, kinds=style_loss, normalization=normalization,
                                  blend=style_blend, blend_by=blend_by)
         if tv_weight != 0:
             built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))

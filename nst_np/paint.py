@@ -52,6 +52,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     """
     check(config, reads or {})
     content, styles = load_images(config)
+    check_format(config, content, styles)
     pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
     shape = picture_shape(config, pixels, styles)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha)
@@ -97,6 +98,13 @@ def load_images(config: Config) -> tuple[Picture | None, list[Pixels]]:
         content = images.load_image(config.content, size=config.size, fit=config.fit, name="content image")
     pixels = None if content is None else content.pixels
     return content, [load_style(style, config, pixels) for style in config.styles]
+
+
+def check_format(config: Config, content: Picture | None, styles: Sequence[Pixels]) -> None:
+    """Refuse an output whose format cannot hold the picture, before it is computed."""
+    if config.output is not None and (content is not None or styles):
+        shape = picture_shape(config, None if content is None else content.pixels, styles)
+        images.check_format(config.output, *shape)
 
 
 def check(config: Config, reads: Mapping[str, str | None]) -> None:
@@ -178,7 +186,8 @@ def _account(config: Config, command: str, content: Picture | None, styles: Sequ
     return report.Account(
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
         command=command, frames=frames,
-        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations)),
+        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations,
+                                                            stop_after=config.stop_after)),
         content=None if content is None else to_uint8(content.pixels), alpha=None if content is None else content.alpha,
         styles=[to_uint8(style) for style in styles],
     )

@@ -19,7 +19,6 @@ from nst_np.network import FeatureNetwork, Statistics
 Array = Any
 T = TypeVar("T")
 PIXELS = "pixels"  # the tap of what looks at the image itself
-STYLE_LOSSES = {"published": losses.StyleLoss, "relative": losses.RelativeStyleLoss, "mean": losses.MeanStyleLoss}
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
                     "mean": losses.MeanTotalVariation}
 
@@ -108,7 +107,7 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
     network.check_taps(layers)
     network.check_size(image.shape, layers, "content image")
     terms = []
-    for layer, P in network.features(image, layers).items():
+    for layer, P in network.features(image, layers, any_range=True).items():
         kinds: dict[str, Callable[[Array], Loss]] = {
             "published": losses.ContentLoss,
             "relative": lambda P: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),
@@ -123,34 +122,41 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
 
 
 def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mapping[str, float], weight: float = 1.0, *,
-                normalization: str = "published", blend: Sequence[float] | None = None,
-                blend_by: str = "grams") -> list[Term]:
-    """A style loss at each layer, aimed at the Gram matrices of one or several images (H, W, 3) RGB 0–255.
+                kinds: Mapping[str, float] | None = None, normalization: str = "published",
+                blend: Sequence[float] | None = None, blend_by: str = "grams") -> list[Term]:
+    """A style loss of each kind at each layer, aimed at the statistics of images (H, W, 3) RGB 0–255.
 
     Parameters
     ----------
     layers : ``{layer: w_l}``.
     weight : β.
+    kinds : weights of the kinds of loss, by their names in `nst_np.losses.STYLES`; by default the Gram matrices' alone.
     normalization, blend, blend_by : see `nst_np.Objective`.
     """
-    kind = _chosen("normalization", normalization, STYLE_LOSSES)
-    grams = [_grams_per_position(network, image, layers) for image in images]
-    return [Term("style", layer, kind(A), weight, layers[layer], share)
-            for share, targets in _blended(grams, _shares(blend, len(images)), blend_by)
-            for layer, A in targets.items()]
+    terms = []
+    for name, share_of_kind in (kinds or {"gram": 1.0}).items():
+        style = _chosen("style_loss", name, losses.STYLES)
+        aim = _chosen("normalization", normalization, style.aim)
+        each = [_per_position(network, image, layers, style.look) for image in images]
+        for share, targets in _blended(each, _shares(blend, len(images)), blend_by):
+            for layer, target in targets.items():
+                loss = aim(network.backend, *target)
+                terms.append(Term("style", layer, loss, weight, layers[layer], share * share_of_kind))
+    return terms
 
 
-def _grams_per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float]) -> dict[str, Array]:
-    """The Gram matrices of an image, each divided by its number of positions, in the network's order of layers."""
+def _per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float],
+                  look: Loss) -> dict[str, tuple[Array, ...]]:
+    """The sums that a loss looks at, over their number of positions, in the network's order of layers."""
     network.check_taps(layers)
     network.check_size(image.shape, layers, "style image")
-    statistics, _ = network.measure(image, {layer: [losses.StyleLoss(None)] for layer in layers})
-    grams = {}
+    statistics, _ = network.measure(image, {layer: [look] for layer in layers})
+    found = {}
     for layer in network.layers:
         if layer in statistics:
-            ((G, M),) = statistics.pop(layer)
-            grams[layer] = G * (1 / M)
-    return grams
+            ((*sums, M),) = statistics.pop(layer)
+            found[layer] = tuple(one * (1 / M) for one in sums)
+    return found
 
 
 def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
@@ -161,15 +167,16 @@ def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
     return [share / sum(given) for share in given]
 
 
-def _blended(grams: Sequence[dict[str, Array]], shares: Sequence[float],
-             blend_by: str) -> list[tuple[float, dict[str, Array]]]:
+def _blended(each: Sequence[dict[str, tuple[Array, ...]]], shares: Sequence[float],
+             blend_by: str) -> list[tuple[float, dict[str, tuple[Array, ...]]]]:
     """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
-    each = list(zip(shares, grams, strict=True))
     if blend_by == "losses":
-        return each
+        return list(zip(shares, each, strict=True))
     if blend_by != "grams":
         raise InputError(f"blend_by must be one of grams, losses, not {blend_by!r}")
-    return [(1.0, {layer: sum(share * targets[layer] for share, targets in each) for layer in grams[0]})]
+    return [(1.0, {layer: tuple(sum(share * one for share, one in zip(shares, ones, strict=True))
+                                for ones in zip(*(targets[layer] for targets in each), strict=True))
+                   for layer in each[0]})]
 
 
 # --- smoothness -------------------------------------------------------------------------------------------------------

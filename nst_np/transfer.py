@@ -173,8 +173,9 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
-        tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by,
-        repeats=config.tileable,
+        tv_normalization=config.tv_normalization, style_loss=config.style_loss, style_blend=config.style_blend,
+        blend_by=config.blend_by,
+        repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
 
 
@@ -205,6 +206,7 @@ class _Run:
         self.plan, self.config, self.network, self.callback = plan, plan.config, network, callback
         self.picture, self.factors = plan.picture, plan.factors
         self.iterations = self.config.iterations * len(self.factors)
+        self.last = min(self.config.stop_after or self.iterations, self.iterations)  # iteration
         self.history: list[dict[str, float]] = []
         self.done = 0  # iterations, at all sizes
         self.start = 0.0
@@ -228,7 +230,8 @@ class _Run:
                 objective = self._objective(content, styles, factor)
                 outcome, best = self._one_size(objective, canvas.extend(start, self.plan.margin(factor)), factor)
                 if outcome.status == "stopped":
-                    return self._result(best, "stopped", f"stopped by the callback after iteration {self.done}")
+                    by = "stop_after" if self.done == self.config.stop_after else "the callback"
+                    return self._result(best, "stopped", f"stopped by {by} after iteration {self.done}")
         except KeyboardInterrupt:
             if self.kept is None:
                 raise
@@ -272,10 +275,11 @@ class _Run:
                 self.done, self.kept = self.done + 1, best()
             elif self.history:
                 continue  # it is where the size before ended
-            step = Step(self.done, self.iterations, time.perf_counter() - self.start, terms, picture,
+            step = Step(self.done, self.last, time.perf_counter() - self.start, terms, picture,
                         self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())
-            if self.callback is not None and self.callback(step) and iterate.iteration:
+            wanted = self.callback is not None and self.callback(step)
+            if iterate.iteration and (wanted or self.done == self.last < self.iterations):
                 break
         return minimization, best()
 
@@ -310,6 +314,7 @@ class _Run:
         config = settled(self.config, self.network) if known else self.config
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
-        if status in ("stopped", "interrupted", "failed") and self.iterations == config.iterations:
-            config = replace(config, iterations=self.done)
+        if status in ("stopped", "interrupted", "failed"):
+            one_size = self.iterations == config.iterations
+            config = replace(config, **{"iterations" if one_size else "stop_after": self.done})
         return config

@@ -15,8 +15,8 @@ import numpy as np
 from tests import cuda_on_cpu
 
 FUNCTIONS = (
-    "abs", "concatenate", "dot", "empty", "empty_like", "matmul", "maximum", "mean", "multiply", "packbits", "pad",
-    "sqrt", "subtract", "sum", "unpackbits", "where", "zeros", "zeros_like",
+    "abs", "concatenate", "dot", "empty", "empty_like", "eye", "matmul", "maximum", "mean", "multiply", "packbits",
+    "pad", "sqrt", "subtract", "sum", "trace", "unpackbits", "where", "zeros", "zeros_like",
 )  # fmt: skip
 METHODS = ("reshape", "swapaxes", "transpose", "sum", "mean", "max", "astype", "copy", "conj", "ravel", "clip")
 SCALARS = (bool, int, float, complex)
@@ -122,6 +122,7 @@ class StrictModule:
     def _use(self, index: int) -> None:
         self.current_device = index
 
+    linalg = SimpleNamespace(eigh=lambda array: tuple(map(wrap, np.linalg.eigh(unwrap(array)))))
     ElementwiseKernel = staticmethod(_elementwise_kernel)
     lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 

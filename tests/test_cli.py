@@ -281,11 +281,99 @@ def test_the_settings_of_a_picture_make_it_again(content, output, command, folde
     assert (code, err) == (0, "")
     Path("run.ini").write_text(text, encoding="utf-8")
     Path(output).unlink()
-    assert command("--config", "run.ini", "-q")[::2] == (0, "")
+    assert command("--config", "run.ini", f"--output={output}", "-q")[::2] == (0, "")
     np.testing.assert_array_equal(pixels(output), first)
     again = command("--show-settings", output)[1]
     assert [line for line in again.splitlines() if line[:1] != "#"] == [
         line for line in text.splitlines() if line[:1] != "#"]
+
+
+def strange_picture(settings, name="strange.png"):
+    images.save_image(name, np.zeros((4, 4, 3)), quality=90, settings=settings)
+    return name
+
+
+SHELL = "the user's own\n"
+
+
+@pytest.mark.parametrize("settings", [
+    "[images]\ncontent = photo.png\nstyle = painting.png\noutput = .bashrc.png\n[files]\nhistory = .bashrc\n",
+    "[images]\nquality = 1\n[files]\nreport = rep\nsave_every = 1\n",
+    "[images]\n  OUTPUT: .bashrc.png\n[files]\n\tHistory=.bashrc\nreport\n  = rep",
+    "# nst_np 1\r[files]\rhistory = .bashrc\r[images]\routput = .bashrc.png\r#\n",
+    "# nst_np 1\x85[files]\x85history = .bashrc\u2028[images]\u2028output = .bashrc.png\x0c#\n",
+    '[files]\nhistory = "a\\nhistory = .bashrc"\n[images]\nstyle = "a\\n[images]\\noutput = .bashrc.png"',
+    "[images]\nstyle = a\r[images]\routput = .bashrc.png\r\n",
+    "[objective]\nstyle_layers = a\r[images]\routput=.bashrc.png,\n  [files]\n  history=1\n",
+])
+def test_settings_of_a_picture_write_no_files(settings, command, folder):
+    Path(".bashrc").write_text(SHELL)
+    Path(".bashrc.png").write_text(SHELL)
+    code, out, err = command("--show-settings", strange_picture(settings))
+    if code == 0:
+        Path("run.ini").write_bytes(out.encode())
+        assert not {"output", "quality", "history", "report", "save_every"} & set(read_config("run.ini"))
+        command("--config", "run.ini", "photo.png", *QUICK, "-q")
+    else:
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert (Path(".bashrc").read_text(), Path(".bashrc.png").read_text()) == (SHELL, SHELL)
+    assert not Path("rep").exists()
+
+
+def test_files_that_a_picture_names_to_write_are_comments(command, folder):
+    command(*RUN, "-q", "--quality", "80", "--history", "h.csv")
+    lines = command("--show-settings", "out.png")[1].splitlines()
+    for line in ("output = out.png", "quality = 80", "history = h.csv", "save_every = 0"):
+        assert f"# {line}" in lines
+        assert line not in lines
+    assert lines[1].startswith("# command: nst-np photo.png painting.png -o out.png ")
+    assert "content = photo.png" in lines
+
+
+def test_settings_in_a_picture_that_are_none(refused, folder):
+    line = refused("--show-settings", strange_picture("# nst_np 1\n[images]\nsize = 1\n"))
+    assert line == "settings in image 'strange.png': size must be at least 16, not 1"
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b31m\u202egnp.exe\x7f\b\r"
+HARMLESS = "\\x1b]0;owned\\x07\\x9b31m\\u202egnp.exe\\x7f\\x08"
+
+
+def test_control_characters_of_files_are_escaped(command, folder):
+    code, out, err = command("--show-settings", strange_picture(f"# nst_np {HOSTILE}\n[start]\nseed = 3\n"))
+    assert (code, out, err) == (0, f"# nst_np {HARMLESS}\n[start]\nseed = 3\n", "")
+    Path("run.ini").write_bytes(f"[images]\nsize = {HOSTILE.strip()}\n[{HOSTILE.strip()}]\n".encode())
+    for arguments in (["--config", "run.ini"], ["--show-settings", strange_picture(f"[{HOSTILE}]\n")],
+                      ["--style-layers", HOSTILE, *RUN], [*RUN, "--preset", HOSTILE], [HOSTILE, *RUN]):
+        code, out, err = command(*arguments)
+        assert (code, out) == (2, "")
+        assert err.endswith("\n")
+        assert err[:-1].isprintable()
+
+
+def test_all_that_is_said_of_a_run_is_printable(command, folder):
+    name = "out\x1b[31m.png"
+    code, out, err = command(*RUN, "-o", name)
+    assert (code, out) == (0, "")
+    assert err.splitlines()[-1].startswith("out\\x1b[31m.png: 48×32, ")
+    assert Path(name).exists()
+
+
+def test_errors_are_short(refused, folder):
+    Path("run.ini").write_text(f"[images]\n{'a' * 900_000} = 1\n")
+    line = refused(*RUN, "--config", "run.ini")
+    assert line.startswith("config file 'run.ini': unknown key 'aaaa")
+    assert line.endswith("threads")  # the last of the valid keys
+    assert len(line) < 1000
+    assert len(refused("x" * 10**6, *RUN[1:])) < 1000
+    assert len(refused("--show-settings", strange_picture(f"[{'x' * 900_000}]\n"))) < 1000
+
+
+def test_what_has_no_end_is_refused(refused, folder):
+    assert refused(*RUN, "--config", "/dev/zero") == (
+        "config file '/dev/zero': a pipe or a device; expected a file")
+    assert refused("/dev/zero", *RUN[1:]) == (
+        "content image '/dev/zero': cannot be opened (a pipe or a device; expected a file)")
 
 
 def test_comments_in_a_picture(command):
@@ -315,7 +403,7 @@ def test_settings_of_a_surrogate_name_and_an_ascii_terminal(command, folder, mon
                            capture_output=True, check=True)
     Path("run.ini").write_bytes(shown.stdout)
     first = pixels("ö.png")
-    assert command("--config", "run.ini", "-q")[0] == 0
+    assert command("--config", "run.ini", "-o", "ö.png", "-q")[0] == 0
     np.testing.assert_array_equal(pixels("ö.png"), first)
     helped = subprocess.run([sys.executable, SCRIPT, "--help"], env=environment, capture_output=True, check=True)
     assert b"usage: nst-np" in helped.stdout
@@ -561,6 +649,18 @@ def test_extreme_aspect_ratios(refused, command, folder):
     Image.fromarray(np.arange(6 * 40 * 3, dtype=np.uint8).reshape(40, 6, 3)).save("tall.png")
     assert command("tall.png", *RUN[1:], "-q")[0] == 0
     assert Image.open("out.png").size == (7, 48)
+
+
+@pytest.mark.parametrize("output", ["out.webp", "out.jpg"])
+@pytest.mark.parametrize("last", [["--estimate"], []])
+def test_a_format_that_cannot_hold_the_picture(output, last, refused, folder, monkeypatch):
+    Image.fromarray(np.zeros((8, 4400, 3), np.uint8)).save("long.png")
+    monkeypatch.setattr(transfer, "run", None)
+    monkeypatch.setattr(transfer, "rehearse", None)
+    line = refused("long.png", *RUN[1:], "--fit", "shorter", "--size", "120", "-o", output, *last)
+    name, most = ("WEBP", 16383) if output == "out.webp" else ("JPEG", 65500)
+    assert line == (f"output image '{output}': the picture is 66000×120, and {name} ends at {most} pixels a side; "
+                    "PNG and TIFF do not")
 
 
 def test_vgg_on_an_image_that_is_too_small(refused, photo):

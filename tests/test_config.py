@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_np.config import (
+    STYLE_LOSSES,
     Config,
     format_config,
     format_option,
@@ -174,6 +177,8 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         rules, kind = field.metadata, option_type(field.name)
         if rules["choices"]:
             strategy = st.sampled_from(rules["choices"])
+        elif field.name == "style_loss":
+            strategy = st.dictionaries(st.sampled_from(STYLE_LOSSES), st.floats(0, 1e300), min_size=1)
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
@@ -215,7 +220,8 @@ def test_comments_indents_byte_order_marks_and_quotes(tmp_path):
     ("[images]\nsize = 48\nsize = 64\n",
      "While reading from 'run.ini' [line 3]: option 'size' in section 'images' already exists"),
     ("[images]\n[start]\n[images]\n", "While reading from 'run.ini' [line 3]: section 'images' already exists"),
-    ("size = 48\n", "File contains no section headers. file: 'run.ini', line: 1 'size = 48\\n'"),
+    ("size = 48\n", "line 1 comes before any section; expected one such as [images] first"),
+    ("# a comment\n\n" + "x" * 10**6, "line 3 comes before any section; expected one such as [images] first"),
     ("[images]\nsize = many\n", "size must be a whole number, not 'many'"),
     ("[images]\nsize = 3\n", "size must be at least 16, not 3"),
     ("[images]\nsize = 48 # pixels\n", "size must be a whole number, not '48 # pixels'"),
@@ -235,7 +241,9 @@ def test_a_wrong_config_file_is_refused_by_name(text, message):
 
 
 @pytest.mark.parametrize("content, reason", [
-    (b"[images]\ncontent = \xff\n", "not UTF-8 text"),
+    (b"[images]\ncontent = \xff\n", ": not UTF-8 text$"),
+    (b"\xff\xfe[\0i", ": not UTF-16 text$"),
+    (b"[images]\ncontent = " + b"x" * 10**6, ": more than 1000000 bytes of text$"),
     (b"\0\x01[images", "run.ini"),
 ])
 def test_a_file_that_is_no_config_file(content, reason, tmp_path):
@@ -244,6 +252,32 @@ def test_a_file_that_is_no_config_file(content, reason, tmp_path):
     with pytest.raises(InputError, match=reason) as error:
         read_config(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding, mark", [
+    ("utf-8", b""), ("utf-8", codecs.BOM_UTF8), ("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", codecs.BOM_UTF16_BE),
+    ("utf-32-le", codecs.BOM_UTF32_LE), ("utf-32-be", codecs.BOM_UTF32_BE),
+])
+def test_a_byte_order_mark_tells_the_encoding(encoding, mark, tmp_path):
+    text = '[images]\r\ncontent = föté 🎨.png\r\noutput = "a\\nb.png"\rsize = 48\n'
+    path = tmp_path / "run.ini"
+    path.write_bytes(mark + text.encode(encoding))
+    assert read_config(path) == {"content": "föté 🎨.png", "output": "a\nb.png", "size": 48}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError) as error:
+            read_config(path)
+        assert str(error.value) == f"config file {str(path)!r}: a pipe or a device; expected a file"
+
+
+def test_settings_in_comments_and_some_of_them():
+    text = format_config({"seed": 3, "output": "a.png", "history": None, "size": 48}, comments=("output",))
+    assert text == "[images]\n# output = a.png\nsize = 48\n\n[start]\nseed = 3\n"
+    assert parse_config(text, "text") == {"size": 48, "seed": 3}
 
 
 def test_a_config_file_that_cannot_be_opened(tmp_path):

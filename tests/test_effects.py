@@ -18,12 +18,14 @@ SITUATIONS = [
     {"normalization": "published"}, {"tileable": True}, {"style_size": 24}, {"optimizer": "adam"},
     {"optimizer": "lbfgs-own"}, {"optimizer": "lbfgs", "bounds": True}, {"content_weight": 0.0, "init": "noise"},
     {"style": ("painting.png", "photo.png"), "style_weight": 0.0}, {"normalization": "mean", "content": "none"},
+    {"style_loss": {"wasserstein": 1.0}},
 ]  # fmt: skip
 CHANGES = [
     {"learning_rate": 7.0}, {"seed": 3}, {"noise_strength": 20.0}, {"noise_ratio": 0.2}, {"pooling": "max"},
     {"content_weight": 0.5}, {"content_layers": {"scale2": 1.0}}, {"center_content": False}, {"style_weight": 3.0},
     {"style_layers": {"scale1": 1.0}}, {"style_size": 30}, {"style_scale": 0.5}, {"blend_by": "losses"},
     {"tv_normalization": "published"}, {"margin": 3}, {"tv_weight": 0.2}, {"normalization": "mean"},
+    {"style_loss": {"moments": 1.0}}, {"style_loss": {"wasserstein": 1.0}},
     {"init": "grey"}, {"bounds": True}, {"fit": "square"}, {"quality": 50}, {"tileable": True},
 ]  # fmt: skip
 

@@ -15,8 +15,9 @@ import nst_np
 from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, memory, rehearsal
-from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, amount, duration, predict
+from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
+from nst_np.machine import amount
 from nst_np.transfer import objective_of, run, stylize
 
 FREE = Line(0.0, 0.0)
@@ -147,7 +148,9 @@ def test_memory_is_that_of_painting_or_of_looking_at_the_style():
     made_up = costs(painting=Line(1000.0, 20.0), keeping=Line(0.0, 1.0), looking=Line(5000.0, 10.0))
     small = predict(plan((100, 100), (10, 10), margin=0), made_up, GB)
     assert (small.peak_bytes, small.free_bytes, small.fits, small.fitting) == (BESIDE + 201_000, GB, True, {})
-    assert predict(plan((100, 100), (200, 200), margin=0), made_up, GB).peak_bytes == BESIDE + 415_000
+    large = predict(plan((100, 100), (200, 200), margin=0), made_up, GB)
+    assert large.peak_bytes == BESIDE + 415_000
+    assert (small.style, large.style) == (None, (200, 200))  # which is named if it does not fit
 
 
 def test_a_tenth_of_the_free_memory_stays_free():
@@ -202,6 +205,9 @@ def test_what_does_not_fit_is_refused_in_one_line(device, fitting, end):
         refused.check()
     assert str(error.value) == f"a picture of 4096×2731 needs about 21 GB {end}"
     dataclasses.replace(refused, free_bytes=24 * GB).check()
+    with pytest.raises(InputError) as error:
+        dataclasses.replace(refused, style=(13494, 17000)).check()
+    assert str(error.value) == f"a style image of 17000×13494 needs about 21 GB {end}"
 
 
 def test_an_estimate_in_words():
@@ -261,8 +267,8 @@ def test_a_watch_leaves_tracing_as_they_found_it():
 def machine(tmp_path, monkeypatch):
     """8 GB of free memory, and control groups as files under `tmp_path`: ``group(folder, …)`` makes one."""
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * GB))
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr("nst_np.machine.CGROUPS", tmp_path)
+    monkeypatch.setattr("nst_np.machine.OWN_CGROUPS", tmp_path / "own")
 
     def group(folder, limit, used, stat, names=("memory.max", "memory.current")):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)

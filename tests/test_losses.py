@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nst_np import gradcheck, layers, losses
 from nst_np.backend import make_backend
+from nst_np.config import STYLE_LOSSES
 from nst_np.losses import LOSSES
 
 BACKEND = make_backend("cpu", "float64")
@@ -195,6 +196,24 @@ def test_centred_content_loss_does_not_see_a_shift_of_channels():
     assert shifted == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(gradient2, gradient, atol=1e-14)
     np.testing.assert_allclose(gradient.sum((0, 1)), 0, atol=1e-14)
+
+
+def test_wasserstein_pulls_each_feature_to_where_it_is_to_be_moved():
+    """dW/df = 2/M [f - m - T (f - μ)], where T maps the one covariance onto the other: T C T = S."""
+    rng = np.random.default_rng(0)
+    F, T = rng.standard_normal((20, 30, 4)) + 1, rng.standard_normal((9, 11, 4)) @ rng.standard_normal((4, 4))
+    loss = LOSSES["WassersteinLoss"](BACKEND, F, T)
+    _, gradient = losses.value_and_grad(BACKEND, loss, F)
+    f, M = F.reshape(-1, 4), 600
+    mu, C = f.mean(0), np.cov(f.T, bias=True) + loss.ridge * np.eye(4)
+    moved = f - gradient.reshape(-1, 4) * M / (2 * loss.scale)
+    np.testing.assert_allclose(moved.mean(0), T.mean((0, 1)), atol=1e-10)
+    transport = np.linalg.lstsq(f - mu, moved - moved.mean(0), rcond=None)[0]
+    np.testing.assert_allclose(transport.T @ C @ transport, loss.S, atol=1e-9)
+
+
+def test_the_settings_offer_every_style_loss():
+    assert tuple(losses.STYLES) == STYLE_LOSSES
 
 
 def test_a_content_image_without_contrast_has_a_floor():

@@ -275,3 +275,17 @@ def test_the_total_variation_of_a_tile_reaches_over_its_edges(networks):
     tile = Objective(networks["wavelet"], tv_weight=1.0, repeats=True)
     assert tile.evaluate(x).terms["tv"] == pytest.approx(2 * 100 * 3 * (20 + 1))
     assert Objective(networks["wavelet"], tv_weight=1.0).evaluate(x).terms["tv"] == pytest.approx(100 * 3 * 20)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "wavelet"])
+def test_style_losses_are_mixed_by_their_weights(name, networks):
+    x = image(48, 40, 3)
+    alone = {kind: Objective(networks[name], style=image(40, 50, 2), style_loss={kind: 1.0}).evaluate(x)
+             for kind in ("gram", "moments", "wasserstein")}
+    both = Objective(networks[name], style=image(40, 50, 2), style_loss={"gram": 0.25, "wasserstein": 2.0}).evaluate(x)
+    assert both.value == pytest.approx(0.25 * alone["gram"].value + 2 * alone["wasserstein"].value, rel=1e-12)
+    expected = 0.25 * alone["gram"].gradient + 2 * alone["wasserstein"].gradient
+    np.testing.assert_allclose(both.gradient, expected, atol=1e-12 * np.abs(expected).max())
+    assert len({round(evaluation.value, 9) for evaluation in alone.values()}) == 3
+    with pytest.raises(InputError, match="style_loss must be one of gram, moments, wasserstein, not 'w2'"):
+        Objective(networks[name], style=image(40, 50, 2), style_loss={"w2": 1.0})

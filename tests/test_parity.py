@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nst_np.backend import make_backend
+from nst_np.losses import STYLES, value_and_grad
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork
@@ -119,3 +120,49 @@ def test_features(architecture, pooling, dtype):
     assert list(features) == list(expected) == taps
     for name, tensor in expected.items():
         assert relative_error(features[name], reference.as_array(tensor)) <= TOLERANCE[dtype], name
+
+
+# --- losses of moments, from their definitions ------------------------------------------------------------------------
+
+
+def gaussian(F):
+    """Mean and covariance of features (M, N)."""
+    mu = F.mean(0)
+    return mu, F.T @ F / len(F) - mu[:, None] * mu[None, :]
+
+
+def root(matrix):
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+
+
+def wasserstein(F, T):
+    (mu, C), (m, S) = gaussian(F), gaussian(T)
+    ridge = 1e-4 * torch.trace(S) / len(m) * torch.eye(len(m), dtype=F.dtype)
+    C, S = C + ridge, S + ridge
+    W = ((mu - m) ** 2).sum() + torch.trace(C + S) - 2 * torch.trace(root(root(S) @ C @ root(S)))
+    return W / torch.trace(T.T @ T / len(T))
+
+
+def moments(F, T):
+    shares = [((a - b) ** 2).sum() / (b**2).sum() for a, b in zip(
+        (F.T @ F / len(F), F.mean(0), F.std(0, correction=0)), (T.T @ T / len(T), T.mean(0), T.std(0, correction=0)),
+        strict=True)]
+    return sum(shares)
+
+
+@pytest.mark.parametrize(("name", "definition"), [("wasserstein", wasserstein), ("moments", moments)])
+@pytest.mark.parametrize("shape", [(37, 53, 8), (3, 4, 20)], ids=["many positions", "fewer than channels"])
+def test_style_losses_of_moments(name, definition, shape):
+    rng = np.random.default_rng(0)
+    mix = rng.standard_normal((shape[2], shape[2]))
+    F, T = rng.standard_normal(shape) + 0.3, rng.standard_normal((9, 11, shape[2])) @ mix
+    backend = make_backend("cpu", "float64")
+    *sums, M = STYLES[name].look.statistic(backend, T)
+    loss = STYLES[name].aim["relative"](backend, *(one / M for one in sums))
+    value, gradient = value_and_grad(backend, loss, F)
+    x = torch.tensor(F.reshape(-1, shape[2]), requires_grad=True)
+    expected = definition(x, torch.tensor(T.reshape(-1, shape[2])))
+    expected.backward()
+    assert value == pytest.approx(expected.item(), rel=1e-10)
+    assert relative_error(gradient.reshape(-1, shape[2]), x.grad.numpy()) < 1e-7

@@ -175,11 +175,27 @@ def test_numbers_that_python_will_not_write():
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(encoding, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes('title = "α/β"\r\n[settings]\r\nsize = 64\r\n'.encode(encoding))
+    sweep = load_sweep(str(path))
+    assert (sweep.title, sweep.settings) == ("α/β", {"size": 64})
+
+
+def test_what_has_no_end_is_no_sweep(tmp_path):
+    path = tmp_path / "endless.toml"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(InputError) as error:
+        load_sweep(str(path))
+    assert str(error.value) == f"sweep {str(path)!r}: a pipe or a device; expected a file"
+
+
 def test_files_that_are_no_sweeps(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
     (tmp_path / "folder.toml").mkdir()
-    for name, complaint in (("bytes", "not UTF-8 text"), ("deep", "not a TOML file"), ("folder", "Is a directory"),
+    for name, complaint in (("bytes", "not UTF-16 text"), ("deep", "not a TOML file"), ("folder", "Is a directory"),
                             ("none", "No such file or directory")):
         path = str(tmp_path / f"{name}.toml")
         with pytest.raises(InputError) as error:

@@ -566,10 +566,40 @@ def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, small_
     interrupted = stylize(photo, painting, **options, callback=interrupt_at(iteration))
     assert (interrupted.status, interrupted.message) == ("interrupted", f"interrupted after iteration {iteration} of 6")
     assert interrupted.image.shape == (32, 48, 3)
-    assert interrupted.settings.iterations == 3
     stopped = stylize(photo, painting, **options, callback=lambda step: step.iteration == iteration)
     assert (stopped.status, stopped.nit) == ("stopped", iteration)
     np.testing.assert_array_equal(stopped.image, interrupted.image)
+    assert interrupted.settings == stopped.settings
+    assert interrupted.settings.stop_after == iteration
+    again = stylize(photo, painting, config=interrupted.settings)
+    np.testing.assert_array_equal(again.image, interrupted.image)
+    assert (again.status, again.message) == ("stopped", f"stopped by stop_after after iteration {iteration}")
+    assert again.settings == interrupted.settings
+
+
+@pytest.mark.parametrize("after", [6, 7, 100])
+def test_stopping_after_all_iterations_is_no_stop(after, small_sizes, photo, painting):
+    result = stylize(photo, painting, **TWO_SIZES, stop_after=after)
+    assert (result.status, result.nit) == ("budget", 6)
+
+
+@pytest.mark.parametrize(("name", "value", "has"), [
+    ("pooling", "max", "average"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
+    ("device", "gpu", "cpu"), ("threads", 3, 2),
+])
+def test_what_a_loaded_network_has_cannot_be_set(name, value, has, photo, painting):
+    net = nst_np.load_network("vgg16", "random:0", device="cpu", dtype="float64", threads=2)
+    message = f"^{name} is {value!r}, but the network that is given was loaded with {has!r}$"
+    with pytest.raises(InputError, match=message):
+        stylize(photo, painting, network=net, **{name: value})
+
+
+def test_settings_say_what_a_loaded_network_has(photo, painting):
+    net = nst_np.load_network("vgg16", "random:0", pooling="max", device="cpu", dtype="float64", threads=2)
+    result = stylize(photo, painting, network=net, iterations=1, pooling="max", device="cpu", threads=2)
+    assert (result.settings.weights, result.settings.pooling, result.settings.dtype) == ("random:0", "max", "float64")
+    again = stylize(photo, painting, config=result.settings)
+    np.testing.assert_array_equal(again.image, result.image)
 
 
 def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_sizes, photo, painting, nan_after):

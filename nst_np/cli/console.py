@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from nst_np.errors import InputError, NSTError
+
+_LONGEST = 900  # characters of an error
+
+# C0 and C1 controls but for tab and line feed, other line breaks, and what turns the direction of writing.
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -27,10 +33,11 @@ class Console:
         self._stream = stream  # None: the process was started with standard error closed
 
     def write(self, text: str) -> int:
-        """Write, if somebody listens."""
+        """Write, if somebody listens. A return at the beginning is tqdm's, which draws its bar again."""
         if self._stream is not None:
+            beginning = "\r" * text.startswith("\r")
             try:
-                self._stream.write(text)
+                self._stream.write(beginning + printable(text.removeprefix("\r")))
             except (OSError, ValueError):
                 self._abandon()
         return len(text)
@@ -56,6 +63,14 @@ class Console:
         return getattr(self._stream, name)
 
 
+def printable(text: str) -> str:
+    """`text`, with what could take hold of a terminal, or hide on it, as escapes.
+
+    Texts come from files and their names. Line breaks and tabs stay.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def _discard(stream: IO[str]) -> None:
     """Send what a stream still holds to nowhere, or the interpreter would complain of it at exit."""
     with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
@@ -68,7 +83,7 @@ def write_out(text: str, encoding: str | None = None) -> None:
         raise NSTError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
-    print(text, end="", flush=True)
+    print(printable(text), end="", flush=True)
 
 
 def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None,
@@ -100,5 +115,8 @@ def guarded(parser: argparse.ArgumentParser, arguments: Sequence[str] | None,
 
 def fail(program: str, message: str, code: int) -> int:
     """Say in one line what went wrong, and return the exit code."""
-    Console(sys.stderr).write(f"{program}: {' '.join(message.split())}\n")
+    line = " ".join(message.split())
+    if len(line) > _LONGEST:  # what was wrong is named at the beginning, and what was expected at the end
+        line = f"{line[: _LONGEST * 2 // 3]} … {line[-_LONGEST // 3 :]}"
+    Console(sys.stderr).write(f"{program}: {line}\n")
     return code

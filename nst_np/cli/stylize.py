@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of, typed
-from nst_np.config import Config, parse_option, replace
+from nst_np.config import WRITES, Config, format_config, parse_config, parse_option, replace
 from nst_np.effects import without_effect
 from nst_np.errors import InputError
 
@@ -42,16 +42,14 @@ def _parser() -> Parser:
     other.add_argument("--estimate", action="store_true",
                        help="print what the run would take, in time and memory on this machine, and exit")
     other.add_argument("--show-settings", metavar="PICTURE",
-                       help="print the settings stored in a picture, as a config file that makes it again, and exit")
+                       help="print the settings stored in a picture, as a config file that makes it again with -o OUT, "
+                            "and exit; files to write are comments in it")
     return parser
 
 
 def _stylize(options: argparse.Namespace, command: str) -> int:
     if options.show_settings is not None:
-        from nst_np.images import read_settings
-
-        write_out(read_settings(options.show_settings), encoding="utf-8")  # a config file is, whatever the terminal is
-        return DONE
+        return _show_settings(options.show_settings)
     if getattr(options, "report", "") is None:  # what an empty text stands for
         raise InputError("report is empty; expected --report FOLDER")
     place_images(options)
@@ -66,6 +64,17 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
         return _estimate(config, options.quiet)
     _check_given(config, "output")
     return _run(config, command, options)
+
+
+def _show_settings(picture: str) -> int:
+    """`--show-settings`: anybody may have written them, so they are read here, and name files to write as comments."""
+    from nst_np.images import read_settings
+
+    text = read_settings(picture)
+    settings = parse_config(text, f"settings in image {picture!r}")
+    comments = "".join(f"{line}\n" for line in text.splitlines() if line.startswith("#"))
+    write_out(comments + format_config(settings, comments=WRITES), encoding="utf-8")  # whatever the terminal's is
+    return DONE
 
 
 def place_images(options: argparse.Namespace) -> None:
@@ -93,11 +102,12 @@ def _say(console: Console, quiet: bool) -> Callable[[str], Any]:
 def _estimate(config: Config, quiet: bool) -> int:
     """`--estimate`: paint nothing, write nothing, but refuse what a run would refuse."""
     from nst_np.load import check_layers
-    from nst_np.paint import load_images
+    from nst_np.paint import check_format, load_images
     from nst_np.transfer import rehearse
 
     check_layers(config)
     content, styles = load_images(config)
+    check_format(config, content, styles)
     pixels = None if content is None else content.pixels
     expected = rehearse(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet)
     expected.check()

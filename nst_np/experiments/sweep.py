@@ -31,6 +31,7 @@ from typing import Any
 from nst_np.config import NO_IMAGE, checked, option_names, option_type, parse_option
 from nst_np.errors import InputError
 from nst_np.experiments.labels import labels
+from nst_np.files import read_text
 from nst_np.presets import preset
 
 if sys.version_info >= (3, 11):
@@ -141,9 +142,7 @@ def load_sweep(name: str) -> Sweep:
     else:
         raise InputError(f"no sweep is called {name!r}; expected a .toml file or one of {', '.join(shipped)}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"sweep {name!r}: not UTF-8 text") from error
+        text = read_text(path)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise InputError(f"sweep {name!r}: {getattr(error, 'strerror', None) or error}") from error
     return parse_sweep(text, f"sweep {name!r}", path.stem)

@@ -12,10 +12,10 @@ from nst_np.errors import InputError
 from nst_np.forecast import memory
 from nst_np.forecast.plan import Plan, Shape, area
 from nst_np.forecast.rehearsal import Build, Costs, rehearse
+from nst_np.machine import RESERVE, amount
 from nst_np.network import FeatureNetwork
 
 LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
-RESERVE = 0.1  # share of the free memory that a run has to leave: estimates err, and other programs live on
 PROPOSED = 0.9  # share of the rest that a proposed size may take: layers change with size, free memory with time
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
 ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
@@ -38,6 +38,7 @@ class Estimate:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
     iterations : how many there are at each size.
     sizes : height and width of the picture at each size that is worked on, the last being `shape`.
+    style : height and width of the style image, if it is the look at that which takes the most memory.
     """
 
     shape: Shape
@@ -49,6 +50,7 @@ class Estimate:
     fitting: Mapping[str, int]
     iterations: int
     sizes: Sequence[Shape]
+    style: Shape | None = None
 
     @property
     def fits(self) -> bool:
@@ -60,8 +62,9 @@ class Estimate:
         if self.fits:
             return
         settings = " and ".join(f"{name} {value}" for name, value in self.fitting.items()) or "no size"
+        what, (height, width) = ("picture", self.shape) if self.style is None else ("style image", self.style)
         raise InputError(
-            f"a picture of {self.shape[1]}×{self.shape[0]} needs about {amount(self.peak_bytes)} of {self._whose}, and "
+            f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}, and "
             f"{amount(self.free_bytes)} are free, of which a tenth is to stay free; {settings} would fit"
         )
 
@@ -116,11 +119,13 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
     """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
     pixels, peak = area(plan.seen()), _peak(plan, costs)
+    largest = max(plan.styles, key=area, default=None)
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
         iterations=plan.config.iterations, sizes=[scaled_shape(plan.picture, factor) for factor in plan.factors],
+        style=largest if peak > costs.beside + costs.painting(pixels) else None,
     )
 
 
@@ -183,10 +188,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.2g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def amount(size: float) -> str:
-    """Bytes for people: ``54 MB``, ``540 MB``, ``2.1 GB``, ``21 GB``."""
-    if size < 995e6:
-        return f"{size / 1e6:.0f} MB"
-    return f"{size / 1e9:.2g} GB" if size < 99.5e9 else f"{size / 1e9:.0f} GB"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from nst_np.errors import ImageError
-
-#: Pixels an image may have: 1 GiB as float32 RGB. Pillow's own limit is a process-wide setting and, up to twice its
-#: value, a warning that a filter can silence; this one holds in every thread whatever the filters are.
-MAX_PIXELS = 2**30 // 12
+from nst_np.files import open_file
 
 #: What is tried on a file's bytes. The rest of Pillow's formats stay out: they are rare as photographs, and one of them
 #: (EPS) hands the file to another program.
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
+
+#: How the files of others begin that this Pillow may not have, from byte 8 on.
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
 def reason(error: BaseException) -> str:
@@ -34,6 +37,11 @@ def quoted(path: str | os.PathLike[str]) -> str:
 def is_pil_image(image: object) -> bool:
     """Whether that is one of Pillow's images, which `opened` takes as it takes a file."""
     return isinstance(image, Image.Image)
+
+
+def called(source: str | os.PathLike[str] | Image.Image, name: str) -> str:
+    """What messages call an image: its name to the user, and its file if it is in one."""
+    return name if isinstance(source, Image.Image) else f"{name} {quoted(source)}"
 
 
 @contextmanager
@@ -54,12 +62,12 @@ def opened(source: str | os.PathLike[str] | Image.Image, name: str) -> Iterator[
     Yields
     ------
     PIL.Image.Image
-        The first frame, perhaps not decoded yet, with at least one pixel and at most `MAX_PIXELS`.
+        The first frame, perhaps not decoded yet, with at least one pixel.
 
     Raises
     ------
     ImageError
-        The file is missing, unreadable, no image, too large, truncated or corrupt.
+        The file is missing, unreadable, no image, truncated or corrupt, or needs a package that is not installed.
     """
     if isinstance(source, Image.Image):
         with _reading(name):
@@ -67,10 +75,10 @@ def opened(source: str | os.PathLike[str] | Image.Image, name: str) -> Iterator[
         return
     what = f"{name} {quoted(source)}"
     try:
-        file = Path(source).open("rb")  # noqa: SIM115 (closed below, where other errors are caught)
+        file = open_file(source)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise ImageError(f"{what}: cannot be opened ({reason(error)})") from error
-    with file, _reading(what), Image.open(file, formats=_available_formats()) as image:
+    with file, _reading(what), _identified(file, what) as image:
         yield _sound(image, what)
 
 
@@ -89,13 +97,37 @@ def _reading(what: str) -> Iterator[None]:
 
 def _sound(image: Image.Image, what: str) -> Image.Image:
     """The image, if it has a size that can be worked with."""
-    if not 0 < image.width * image.height <= MAX_PIXELS:
-        problem = "no pixels" if 0 in image.size else f"more than {MAX_PIXELS} pixels"
-        raise ImageError(f"{what}: {image.width}×{image.height} is {problem}")
+    if 0 in image.size:
+        raise ImageError(f"{what}: {image.width}×{image.height} is no pixels")
     return image
 
 
-def _available_formats() -> list[str]:
-    """List those of `_FORMATS` that this build of Pillow has; `Image.open` raises `KeyError` for others."""
+def _identified(file: BinaryIO, what: str) -> Image.Image:
+    """What `Image.open` does, without its limit on pixels: that is a process-wide setting, and memory is ours."""
     Image.init()
-    return [name for name in _FORMATS if name in Image.OPEN]
+    start = file.read(16)
+    for factory, accept in (Image.OPEN[name] for name in _FORMATS if name in Image.OPEN):  # if this Pillow has it
+        with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # how plugins say no
+            answer = accept is None or accept(start)
+            if answer and not isinstance(answer, str):  # a text says what this build of Pillow lacks
+                file.seek(0)
+                return factory(file, "")
+    brand = start[8:12] if start[4:8] == b"ftyp" else b""
+    if brand in _AVIF_BRANDS and not features.check("avif"):
+        raise ImageError(f"{what}: AVIF needs Pillow 11.3 or newer: pip install --upgrade pillow")
+    if brand in _HEIC_BRANDS:
+        return _heic(file, what)
+    raise UnidentifiedImageError
+
+
+def _heic(file: BinaryIO, what: str) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise ImageError(f"{what}: HEIC needs another package: pip install pillow-heif") from error
+    file.seek(0)
+    try:
+        image: Image.Image = HeifImageFile(file, "")
+        return image
+    except SyntaxError as error:
+        raise UnidentifiedImageError from error

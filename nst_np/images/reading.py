@@ -9,16 +9,25 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nst_np.images.channels import alpha_channel, srgb_channels
-from nst_np.images.opening import opened
-from nst_np.images.resizing import composite_on_white, fit_image
+from nst_np.errors import ImageError
+from nst_np.images.channels import Box, Conversion, alpha_channel, pieces, to_srgb
+from nst_np.images.opening import called, opened
+from nst_np.images.resizing import (
+    composite_on_white,
+    fitted_shape,
+    middle_square,
+    resize_heights,
+    resize_widths,
+)
+from nst_np.machine import shortage
 
 FloatArray = npt.NDArray[np.float32]
+Shape = tuple[int, int]  # height, width
 
 _ORIENTATION = 0x0112
 _IS_UPRIGHT = 1
 
-#: What brings an image upright, by its EXIF orientation.
+#: What brings an image upright, by its EXIF orientation; from 5 on, width becomes height.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,6 +37,19 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = 5
+
+#: JPEGs of more pixels are decoded at a half, a quarter or an eighth of their size, as long as a side keeps
+#: `_DRAFT_SIDES` times the pixels that are wanted. Of smaller ones every pixel counts.
+DRAFT_PIXELS = 2**30 // 12
+_DRAFT_SIDES = 2
+
+#: Bytes of memory for each pixel of a decoded image: two copies, one of them upright, of 4 bytes, and what is beside.
+_COPIES = 9
+
+#: Bytes that decoders themselves take at the peak for each pixel of the file, as measured, where that is much. Of JPEG
+#: only a progressive one takes them.
+_DECODERS = {"JPEG": 8, "MPO": 8, "TIFF": 4, "WEBP": 12, "AVIF": 8, "HEIF": 8, "JPEG2000": 21}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +69,7 @@ class Picture:
 
 
 def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None = None, fit: str = "longer",
-               name: str = "image") -> Picture:
+               most: float | None = None, name: str = "image") -> Picture:
     """Read an image file, or one of Pillow's images; of an animation's file, the first frame.
 
     The EXIF orientation is applied and an embedded ICC profile is converted to sRGB. Compositing comes before resizing,
@@ -56,9 +78,10 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
     Parameters
     ----------
     source
-        A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or an image of
-        any mode that Pillow has opened or made, which is left as it is and treated as its file would be.
-    size, fit
+        A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or HEIC, where
+        pillow-heif is installed; or an image of any mode that Pillow has opened or made, which is left as it is and
+        treated as its file would be.
+    size, fit, most
         What `fit_image` takes; None for the size leaves the picture as it is.
     name
         What the image is to the user, such as "content image"; errors start with it.
@@ -71,28 +94,76 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
     Raises
     ------
     ImageError
-        The file cannot be read as an image or has more than `MAX_PIXELS` pixels, or `size` is not positive.
+        The file cannot be read as an image, or would not fit into the free memory, or `size` is not positive.
 
     Notes
     -----
     Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
+    A JPEG of more than `DRAFT_PIXELS` is decoded at a reduced size, if it is to be reduced to less than half of that.
     """
+    what = called(source, name)
     with opened(source, name) as image:
+        shape = (image.height, image.width)
+        wanted = None if size is None else fitted_shape(shape, size, fit, most)
+        if wanted is not None and min(wanted) < 1:
+            raise ImageError(f"{what}: cannot be resized to {size} pixels; expected at least 1×1")
+        if wanted is not None and not isinstance(source, Image.Image):
+            _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
+        _check_room(image, shape, wanted, what)
         image.load()
-        upright = _upright(image)
-        pixels, alpha = srgb_channels(upright), alpha_channel(upright)
-    if alpha is not None:
-        pixels = composite_on_white(pixels, alpha)
-    if size is None:
-        return Picture(pixels, alpha)
-    return Picture(fit_image(pixels, size, fit), None if alpha is None else fit_image(alpha, size, fit))
+        orientation = _orientation(image)
+        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        if wanted is not None and orientation in _UPRIGHT and orientation >= _TURNED:
+            wanted = wanted[1], wanted[0]
+        box = (0, 0, *upright.size) if wanted is None or fit != "square" else middle_square(*upright.size)
+        return _picture(upright, box, wanted, to_srgb(image))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation; metadata too damaged to tell it does not cost the picture."""
+def _reduce(image: Image.Image, wanted: Shape) -> None:
+    """Have a large JPEG decoded at less than its size, where a picture of the shape that is `wanted` needs no more."""
+    if image.format in ("JPEG", "MPO") and image.width * image.height > DRAFT_PIXELS:
+        image.draft(None, (_DRAFT_SIDES * wanted[1], _DRAFT_SIDES * wanted[0]))
+
+
+def _check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: str) -> None:
+    """Refuse what would not fit, before it is decoded."""
+    is_plain = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    decoding = 0 if is_plain else _DECODERS.get(image.format or "", 0) * shape[0] * shape[1]
+    copies = _COPIES * image.width * image.height
+    height, width = wanted or shape
+    floats = 4 * (3 + 1)  # of a pixel
+    result = floats * (max(image.height * width, image.width * height) + 2 * height * width * (wanted is not None))
+    if short := shortage(decoding + copies + result):
+        resized = "" if wanted is None else f", resized to {width}×{height},"
+        raise ImageError(f"{what}: {shape[1]}×{shape[0]} pixels{resized} take {short}")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; metadata too damaged to tell it does not cost the picture."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, _IS_UPRIGHT)
+        return int(image.getexif().get(_ORIENTATION, _IS_UPRIGHT))
     except Exception:
-        return image
-    method = _UPRIGHT.get(orientation)
-    return image if method is None else image.transpose(method)
+        return _IS_UPRIGHT
+
+
+def _picture(image: Image.Image, box: Box, wanted: Shape | None, to_pixels: Conversion) -> Picture:
+    """A box of an image in sRGB on white, resized if a shape is wanted.
+
+    A band of rows at a time, so that floats are made of the whole image only at the width that is wanted.
+    """
+    rows, columns = box[3] - box[1], box[2] - box[0]
+    width = columns if wanted is None else wanted[1]
+    pixels = np.empty((rows, width, 3), np.float32)
+    alpha = None
+    for band in pieces(box):
+        piece, its_rows = image.crop(band), slice(band[1] - box[1], band[3] - box[1])
+        colours, opacity = to_pixels(piece), alpha_channel(piece)
+        if opacity is not None:
+            colours = composite_on_white(colours, opacity)
+            if alpha is None:
+                alpha = np.empty((rows, width), np.float32)
+            alpha[its_rows] = resize_widths(opacity, width)
+        pixels[its_rows] = resize_widths(colours, width)
+    if wanted is None:
+        return Picture(pixels, alpha)
+    return Picture(resize_heights(pixels, wanted[0]), None if alpha is None else resize_heights(alpha, wanted[0]))

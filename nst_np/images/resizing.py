@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,22 +42,41 @@ def resize_image(pixels: npt.NDArray[Any], height: int, width: int) -> FloatArra
 
 def resize_channel(channel: npt.NDArray[Any], height: int, width: int) -> FloatArray:
     """Resize one channel, (H, W) to (height, width) float32, clipped to 0–255."""
-    image = Image.fromarray(np.asarray(channel, dtype=np.float32))
-    resized: FloatArray = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-    return np.clip(resized, 0, 255)
+    return resize_heights(resize_widths(channel, width), height)
 
 
-def fitted_shape(shape: tuple[int, ...], size: int, fit: str) -> tuple[int, int]:
+def resize_widths(pixels: npt.NDArray[Any], width: int) -> FloatArray:
+    """Resize the rows of a picture, (H, W, 3) or (H, W), which is the first half of resizing it; not clipped."""
+    return _each_channel(pixels, lambda channel: channel.resize((width, channel.height), Image.Resampling.LANCZOS))
+
+
+def resize_heights(pixels: npt.NDArray[Any], height: int) -> FloatArray:
+    """Resize the columns of a picture, (H, W, 3) or (H, W), which is the second half; clipped to 0–255."""
+    resized = _each_channel(pixels, lambda channel: channel.resize((channel.width, height), Image.Resampling.LANCZOS))
+    return np.clip(resized, 0, 255, out=resized)
+
+
+def _each_channel(pixels: npt.NDArray[Any], resize: Callable[[Image.Image], Image.Image]) -> FloatArray:
+    if pixels.ndim == 3:
+        return np.stack([_each_channel(channel, resize) for channel in np.moveaxis(pixels, -1, 0)], axis=-1)
+    return np.array(resize(Image.fromarray(np.asarray(pixels, dtype=np.float32))))
+
+
+def fitted_shape(shape: tuple[int, ...], size: int, fit: str, most: float | None = None) -> tuple[int, int]:
     """Height and width of a picture of `shape` when `size` is its longer side, its shorter side or a square's side.
 
-    The aspect ratio is the nearest to the given one, and no side is below 1.
+    The aspect ratio is the nearest to the given one, and no side is below 1. A picture that would have more than `most`
+    pixels gets so many.
     """
     if fit == "square" or size < 1:
         return size, size
     height, width = shape[:2]
     measured = measured_side(shape, fit)
     scaled_height, scaled_width = (max((2 * side * size + measured) // (2 * measured), 1) for side in (height, width))
-    return scaled_height, scaled_width
+    if most is None or scaled_height * scaled_width <= most:
+        return scaled_height, scaled_width
+    factor = math.sqrt(most / (height * width))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def measured_side(shape: tuple[int, ...], fit: str) -> int:
@@ -63,11 +84,11 @@ def measured_side(shape: tuple[int, ...], fit: str) -> int:
     return max(shape[:2]) if fit == "longer" else min(shape[:2])
 
 
-def fit_image(pixels: npt.NDArray[Any], size: int, fit: str = "longer") -> FloatArray:
+def fit_image(pixels: npt.NDArray[Any], size: int, fit: str = "longer", most: float | None = None) -> FloatArray:
     """Resize a picture, (H, W, 3) or (H, W), down or up, so that `size` is what `fit` says, in pixels.
 
     ``"longer"`` and ``"shorter"`` measure that side and keep the aspect ratio; ``"square"`` cuts the largest square out
-    of the middle.
+    of the middle. A picture that would have more than `most` pixels gets so many.
 
     Raises
     ------
@@ -75,11 +96,17 @@ def fit_image(pixels: npt.NDArray[Any], size: int, fit: str = "longer") -> Float
         The size is not positive.
     """
     if fit == "square":
-        side = min(pixels.shape[:2])
-        top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
+        left, top, right, bottom = middle_square(pixels.shape[1], pixels.shape[0])
+        pixels = pixels[top:bottom, left:right]
     resize = resize_image if pixels.ndim == 3 else resize_channel
-    return resize(pixels, *fitted_shape(pixels.shape, size, fit))
+    return resize(pixels, *fitted_shape(pixels.shape, size, fit, most))
+
+
+def middle_square(width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the largest square in the middle of a picture."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
 
 
 def composite_on_white(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> FloatArray:

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from nst_np.errors import ImageError
+from nst_np.files import LONGEST_TEXT
 from nst_np.images.opening import opened, quoted
 
 _PROGRAM = "nst_np"
@@ -49,7 +50,7 @@ def read_settings(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     ImageError
-        The file is no image, or has no settings of this program.
+        The file is no image, or has no settings of this program, or endless ones.
     """
     with opened(path, "image") as image:
         settings = _png_settings(image) if isinstance(image, PngImageFile) else _exif_settings(image)
@@ -57,6 +58,8 @@ def read_settings(path: str | os.PathLike[str]) -> str:
         raise ImageError(
             f"image {quoted(path)} holds no {_PROGRAM} settings; expected an image that {_PROGRAM} saved with them"
         )
+    if len(settings) > LONGEST_TEXT:
+        raise ImageError(f"image {quoted(path)} holds more than {LONGEST_TEXT} characters of settings")
     return settings
 
 

@@ -31,6 +31,9 @@ _FORMATS = {
 
 _WITHOUT_ALPHA = ("JPEG",)
 
+#: The most pixels that a side may have: of JPEG's 65535, its library takes so many.
+_LONGEST_SIDES = {"JPEG": 65500, "WEBP": 16383}
+
 #: From this quality on, a JPEG keeps its colour at full resolution.
 _FULL_COLOUR_QUALITY = 90
 
@@ -71,6 +74,21 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         check_can_write(target)
 
 
+def check_format(path: str | os.PathLike[str], height: int, width: int) -> None:
+    """Make sure that the format of `path` can hold a picture of that size.
+
+    Raises
+    ------
+    ImageError
+        WebP ends at 16383 pixels a side, JPEG at 65500.
+    """
+    form = image_format(path)
+    longest = _LONGEST_SIDES.get(form)
+    if longest is not None and max(height, width) > longest:
+        raise ImageError(f"{_output(path)}: the picture is {width}×{height}, and {form} ends at {longest} pixels a "
+                         "side; PNG and TIFF do not")
+
+
 def save_image(
     path: str | os.PathLike[str],
     pixels: npt.NDArray[Any],
@@ -100,11 +118,12 @@ def save_image(
     Raises
     ------
     ImageError
-        The picture has NaN, the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 65535, and JPEG's
-        settings at about 64 kB), or the file cannot be written.
+        The picture has NaN, the format cannot hold it (`check_format`; JPEG's settings end at about 64 kB), or the file
+        cannot be written.
     """
     form = image_format(path)
     image = _as_image(pixels, alpha, form, _output(path))
+    check_format(path, image.height, image.width)
     options = {**_encoder_options(form, quality), **metadata(form, settings)}
     encoded = io.BytesIO()
     try:

@@ -7,18 +7,59 @@ Equations are those of Gatys, Ecker & Bethge 2015 (arXiv 1508.06576). The gradie
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nst_np.backend import Backend
 from nst_np.losses.base import Array, Loss, Region, Statistic, value_and_grad
 from nst_np.losses.content import ContentLoss, MeanContentLoss, RelativeContentLoss, variation
+from nst_np.losses.moments import MomentsLoss, RelativeMomentsLoss
 from nst_np.losses.smoothness import MeanTotalVariation, RelativeTotalVariation, TotalVariation
 from nst_np.losses.style import MeanStyleLoss, RelativeStyleLoss, StyleLoss, gram, gram_per_position
+from nst_np.losses.wasserstein import WassersteinLoss, wasserstein_loss
 
 __all__ = [
-    "LOSSES", "ContentLoss", "Loss", "MeanContentLoss", "MeanStyleLoss", "MeanTotalVariation", "Region",
-    "RelativeContentLoss", "RelativeStyleLoss", "RelativeTotalVariation", "Statistic", "StyleLoss", "TotalVariation",
-    "gram", "gram_per_position", "value_and_grad", "variation",
+    "LOSSES", "STYLES", "ContentLoss", "Loss", "MeanContentLoss", "MeanStyleLoss", "MeanTotalVariation", "MomentsLoss",
+    "Region", "RelativeContentLoss", "RelativeMomentsLoss", "RelativeStyleLoss", "RelativeTotalVariation", "Statistic",
+    "Style", "StyleLoss", "TotalVariation", "WassersteinLoss", "gram", "gram_per_position", "value_and_grad",
+    "variation", "wasserstein_loss",
 ]  # fmt: skip
+
+
+class Style(NamedTuple):
+    """A kind of style loss.
+
+    Attributes
+    ----------
+    look : a loss of the kind, for its statistic of a style image: sums, and at last the number of positions.
+    aim : by normalisation, what makes the loss from the backend and those sums per position.
+    """
+
+    look: Loss
+    aim: dict[str, Callable[..., Loss]]
+
+
+# By the name that the setting `style_loss` has for it.
+STYLES = {
+    "gram": Style(StyleLoss(None), {
+        "published": lambda backend, A: StyleLoss(A), "relative": lambda backend, A: RelativeStyleLoss(A),
+        "mean": lambda backend, A: MeanStyleLoss(A),
+    }),
+    "moments": Style(MomentsLoss(None, None), {
+        "published": lambda backend, A, m: MomentsLoss(A, m), "mean": lambda backend, A, m: MomentsLoss(A, m),
+        "relative": lambda backend, A, m: RelativeMomentsLoss(A, m),
+    }),
+    "wasserstein": Style(MomentsLoss(None, None), {
+        "published": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=False),
+        "relative": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=True),
+        "mean": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=False),
+    }),
+}  # fmt: skip
+
+def _aimed(name: str, normalization: str, backend: Backend, T: Array) -> Loss:
+    """A style loss of a kind, aimed at features T."""
+    *sums, M = STYLES[name].look.statistic(backend, T)
+    return STYLES[name].aim[normalization](backend, *(one * (1 / M) for one in sums))
+
 
 LossExample = Callable[[Backend, Array, Array], Loss]
 
@@ -32,6 +73,9 @@ LOSSES: dict[str, LossExample] = {
     "StyleLoss": lambda backend, F, T: StyleLoss(gram_per_position(backend, T)),
     "RelativeStyleLoss": lambda backend, F, T: RelativeStyleLoss(gram_per_position(backend, T)),
     "MeanStyleLoss": lambda backend, F, T: MeanStyleLoss(gram_per_position(backend, T)),
+    "MomentsLoss": lambda backend, F, T: _aimed("moments", "published", backend, T),
+    "RelativeMomentsLoss": lambda backend, F, T: _aimed("moments", "relative", backend, T),
+    "WassersteinLoss": lambda backend, F, T: _aimed("wasserstein", "relative", backend, T),
     "TotalVariation": lambda backend, F, T: TotalVariation(),
     "RelativeTotalVariation": lambda backend, F, T: RelativeTotalVariation(),
     "MeanTotalVariation": lambda backend, F, T: MeanTotalVariation(),

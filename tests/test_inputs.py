@@ -1,0 +1,54 @@
+"""How large a style image is beside the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_np.config import Config
+from nst_np.errors import ImageError
+from nst_np.inputs import STYLE_AREA, as_pixels, load_style
+
+
+def grey(height, width):
+    return np.zeros((height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("content", "style", "settings", "expected"), [
+    ((341, 512), (300, 300), {}, (512, 512)),  # ordinary pictures: by the longer side
+    ((512, 288), (200, 300), {}, (341, 512)),
+    ((128, 512), (300, 300), {}, (512, 512)),
+    ((341, 512), (300, 300), {"style_scale": 0.3}, (154, 154)),
+    ((300, 100), (100, 400), {"fit": "shorter"}, (100, 400)),
+    ((70, 17000), (900, 900), {}, (2182, 2182)),  # a panorama
+    ((17000, 70), (800, 1000), {}, (1951, 2439)),
+    ((70, 17000), (900, 900), {"style_scale": 0.5}, (1091, 1091)),
+    ((100, 150), (10, 4000), {"fit": "shorter"}, (12, 4899)),
+    ((70, 1700), (900, 900), {"style_size": 800}, (800, 800)),  # as it was asked for
+    ((100, 100), (10, 4000), {"fit": "square"}, (100, 100)),
+])
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_style_image_has_a_sensible_area(tmp_path, content, style, settings, expected, from_file):
+    Image.fromarray(grey(*style)).save(tmp_path / "style.png")
+    given = tmp_path / "style.png"
+    asked = {} if from_file else {"style_scale": 1 + 1e-9}  # without which an array keeps its size
+    config = Config(**{**asked, **settings})
+    found = load_style(given if from_file else grey(*style), config, grey(*content).astype(np.float32)).shape[:2]
+    assert found == expected
+    if "style_size" not in settings:
+        most = STYLE_AREA * content[0] * content[1] * config.style_scale**2
+        assert found[0] * found[1] <= 1.02 * most
+
+
+def test_without_a_content_image_the_style_is_the_picture(tmp_path):
+    Image.fromarray(grey(10, 500)).save(tmp_path / "style.png")
+    assert load_style(tmp_path / "style.png", Config(size=40, fit="shorter"), None).shape == (40, 2000, 3)
+
+
+def test_the_image_that_is_too_large_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("nst_np.machine.free_on_host", lambda: 10**7)
+    Image.fromarray(grey(10, 500)).save(tmp_path / "wide.png")
+    for name in ("content image", "style image"):
+        with pytest.raises(ImageError, match=f"^{name} '.*wide.png': 500×10 pixels, resized to 20000×400, take about "):
+            as_pixels(tmp_path / "wide.png", name, 20000, "longer")
