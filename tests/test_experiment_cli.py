@@ -18,7 +18,7 @@ from PIL import Image
 
 from nst_np.cli import experiment_main, reconstruct_main
 from nst_np.config import parse_config, read_config
-from nst_np.experiments import load_sweep, sweep_names
+from nst_np.experiments import galleries, load_sweep, sweep_names
 from nst_np.version import VERSION
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
@@ -97,6 +97,25 @@ def test_a_dry_run_prints_all_runs(command):
         "photo · α 0.001     style = photo.png; content_weight = 0.001",
         "photo · α 0.5       style = photo.png; content_weight = 0.5"]
     assert files() == before
+
+
+def test_settings_without_effect_in_any_run_are_named(command):
+    line = "without effect: seed (init content has no noise)\n"
+    run = ["two.toml", "photo.png", "painting.png", "-o", "out", *QUICK, "--seed", "3"]
+    code, _, err = command(*run)
+    assert (code, err.count("without effect"), err.startswith(line)) == (0, 1, True)
+    assert command(*run, "-q") == (0, "", "")
+    assert "without effect" not in command(*run, "--init", "noise")[2]
+
+
+def test_ctrl_c_while_the_sheet_is_drawn_keeps_what_is_done(command, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(galleries, "write_sheet", interrupt)
+    code, _, err = command("two.toml", "photo.png", "painting.png", "-o", "out", *QUICK, "-q")
+    said = "interrupted; 2 of 2 runs are done, and the same command goes on with the rest"
+    assert (code, err) == (130, f"nst-np-experiment: {said}\n")
 
 
 def test_help_names_its_own_options(command):
