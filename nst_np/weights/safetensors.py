@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nst_np.errors import WeightsError
+from nst_np.weights.limits import LARGEST_TABLE
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
 from nst_np.weights.vgg_weights import VGGWeights
 
@@ -37,6 +38,8 @@ def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
     """
     with path.open("rb") as file:
         table_size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if table_size > LARGEST_TABLE:
+            raise WeightsError(f"{path}: its table has {table_size} bytes, more than any VGG needs ({LARGEST_TABLE})")
         table = json.loads(file.read(table_size))
     table.pop("__metadata__", None)
     data = np.memmap(path, dtype=np.uint8, mode="r", offset=_LENGTH_BYTES + table_size)
