@@ -59,7 +59,8 @@ def read_dataset(dataset: Any, source: str, layer: str, part: str, expected: tup
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{source}: {part} of {layer} is stored in another file, expected in this one")
     if dataset.id.get_create_plist().get_nfilters():
-        raise WeightsError(f"{source}: {part} of {layer} is compressed, expected as it is (h5repack -f NONE unpacks it)")
+        raise WeightsError(f"{source}: {part} of {layer} is compressed, expected as it is (h5repack -f NONE "
+                           "unpacks it)")
     if math.prod(dataset.chunks or ()) > LARGEST_KERNEL:
         raise WeightsError(f"{source}: {part} of {layer} has chunks of {dataset.chunks}, larger than any layer")
     array: np.ndarray = dataset[...]

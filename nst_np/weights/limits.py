@@ -14,8 +14,8 @@ from nst_np.errors import WeightsError
 
 PARAMETERS = 143_667_240  # of VGG19 with its fully connected layers
 
-#: Bytes of a file and of what is packed in it: all parameters four times as float32, as a model saved with its optimiser
-#: has them, or twice as float64.
+#: Bytes of a file and of what is packed in it: all parameters four times as float32, as a model that is saved with its
+#: optimiser has them, or twice as float64.
 LARGEST_FILE = 16 * PARAMETERS
 
 #: Bytes that say what a file holds and where: a zip's directory, a pickle, a JSON table. VGG19's 38 arrays need 5,000.
@@ -52,8 +52,8 @@ class TableReader(io.BufferedReader):
     def _counted(self, data: bytes) -> bytes:
         self._left -= len(data)
         if self._left < 0:
-            raise WeightsError(f"{self._path}: what says which arrays it holds has over {LARGEST_TABLE} bytes, more than "
-                               "any VGG needs")
+            raise WeightsError(f"{self._path}: what says which arrays it holds has over {LARGEST_TABLE} bytes, more "
+                               "than any VGG needs")
         return data
 
 

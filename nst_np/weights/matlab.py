@@ -1,8 +1,8 @@
 """Read a few variables of a MATLAB file (version 5 to 7.2) without unpacking or holding more of it than is asked for.
 
-A file is a header of 128 bytes and then elements: a type, a length, the data. An element can be a zlib stream that holds
-one other element. A variable is a matrix, and a matrix is a list of elements: class, dimensions, name, contents; those of
-a cell or a structure are matrices again. SciPy would allocate what dimensions declare and keep all there is.
+A file is a header of 128 bytes and then elements: a type, a length, the data. An element can be a zlib stream that
+holds one other element. A variable is a matrix, and a matrix is a list of elements: class, dimensions, name, contents;
+those of a cell or a structure are matrices again. SciPy would allocate what dimensions declare and keep all there is.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
+from nst_np.config import Config
 from nst_np.errors import WeightsError
 from nst_np.weights.limits import LARGEST_FILE, LARGEST_TABLE, TableReader, zip_members
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
@@ -27,11 +28,12 @@ _NAMES = re.compile(
 )
 # How else an opcode can name what is to be made.
 _OTHER_NAMES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
-_PICKLES = 5  # in a file that is no archive: a magic number, the protocol, the machine, the state dict, names of storages
-_MAGIC = 0x1950A86A20F9469CFC6C  # that number
+# In a file that is no archive: a magic number, the protocol, the machine, the state dict, the names of its storages.
+_PICKLES = 5
+_MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def read_torch(path: Path, convention: str = "auto") -> VGGWeights:
+def read_torch(path: Path, weights_format: str = Config.weights_format) -> VGGWeights:
     """Read a state dict of VGG16 or VGG19; `state_dict` says which input it expects.
 
     Raises
@@ -43,7 +45,7 @@ def read_torch(path: Path, convention: str = "auto") -> VGGWeights:
     keys = convolution_keys(tensors, str(path))
     wanted = [key for kernel in keys.values() for key in (kernel, bias_key(kernel)) if key in tensors]
     arrays = {key: tensors[key].detach().numpy() for key in wanted}
-    return weights_from_state_dict(path, "torch", keys, arrays, convention)
+    return weights_from_state_dict(path, "torch", keys, arrays, weights_format)
 
 
 def _load(path: Path) -> dict[str, Any]:
