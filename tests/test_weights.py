@@ -81,7 +81,7 @@ def cell(*items):
     return array
 
 
-def write_matconvnet(path, architecture, *, old, average_image, change=lambda layers: layers):
+def write_matconvnet(path, architecture, *, old, average_image, change=lambda layers: layers, compressed=False):
     layers = []
     for name, (kernel, bias) in ARRAYS[architecture].items():
         row = bias[None]
@@ -94,7 +94,7 @@ def write_matconvnet(path, architecture, *, old, average_image, change=lambda la
     layers += [{"name": "pool5", "type": "pool", "method": "max"}, {"name": "fc6", "type": "conv", **fully_connected}]
     normalization = {"averageImage": average_image, "keepAspect": 1.0}
     extra = {"normalization": normalization} if old else {"meta": {"normalization": normalization}}
-    scipy.io.savemat(path, {"layers": cell(*change(layers)), **extra})
+    scipy.io.savemat(path, {"layers": cell(*change(layers)), **extra}, do_compression=compressed)
 
 
 def state_dict(architecture, naming):

@@ -82,7 +82,9 @@ def fetch_weights(
 
 def _is_intact(path: Path, file: PublishedFile) -> bool:
     try:
-        return file_checksum(path, "md5") == f"md5:{file.md5}"
+        if not path.is_file() or path.stat().st_size != file.size:
+            return False
+        return all(file_checksum(path, name) == f"{name}:{digest}" for name, digest in file.checksums.items())
     except OSError:  # it is not there, or of no use to this user
         return False
 

@@ -22,12 +22,13 @@ def refuse_links(file: Any, source: str) -> None:
     """
     import h5py
 
-    def visit(name: bytes, info: Any) -> None:
-        if info.type != h5py.h5l.TYPE_HARD:
-            raise WeightsError(f"{source}: {name.decode(errors='replace')[:80]!r} is a link, expected all arrays in "
-                               "their places in this file")
+    def link(name: bytes, info: Any) -> bytes | None:
+        return None if info.type == h5py.h5l.TYPE_HARD else name
 
-    file.id.links.visit(visit, info=True)
+    name = file.id.links.visit(link, info=True)
+    if name is not None:
+        raise WeightsError(f"{source}: {name.decode(errors='replace')[:80]!r} is a link, expected all arrays in their "
+                           "places in this file")
 
 
 def read_attribute(file: Any, name: str, shape: tuple[int, ...] = ()) -> Any:

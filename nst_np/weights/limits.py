@@ -19,7 +19,7 @@ PARAMETERS = 143_667_240  # of VGG19 with its fully connected layers
 LARGEST_FILE = 16 * PARAMETERS
 
 #: Bytes that say what a file holds and where: a zip's directory, a pickle, a JSON table. VGG19's 38 arrays need 5,000.
-LARGEST_TABLE = 1 << 18
+LARGEST_TABLE = 1 << 17
 
 #: Values in the largest array of the convolutions.
 LARGEST_KERNEL = 3 * 3 * 512 * 512

@@ -17,8 +17,8 @@ TORCHVISION_LICENCE = "BSD 3-Clause, torchvision, https://github.com/pytorch/vis
 class PublishedFile:
     """A file by its official name, MD5 and SHA-256 (hexadecimal) and size in bytes.
 
-    Keras publishes no SHA-256 of these files, so it is None here: not known. Nobody can yet make another file that has a
-    given MD5, and the size has to be right too.
+    Keras publishes no SHA-256 of these files, so it is None here: not known. Nobody can yet make another file that has
+    a given MD5, and the size has to be right too.
     """
 
     name: str
