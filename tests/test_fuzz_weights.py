@@ -88,9 +88,10 @@ def outcome(path):
     try:
         return read_weights(path)
     except WeightsError as error:
-        assert str(error).isprintable()
-        assert len(str(error)) < 1000
-        return None
+        message = str(error)
+    assert message.isprintable()
+    assert len(message) < 1000
+    return None
 
 
 @pytest.mark.parametrize("file_format", WRITERS)

@@ -14,7 +14,9 @@ import pytest
 from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
 from nst_np.load import check_layers, load_network, other_network, settled
+from nst_np.transfer import stylize
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
+from tests import test_weights
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +187,34 @@ def test_random_weights_are_those_of_their_seed():
     assert load_weights("vgg19", "random:3").checksum in network.describe()
 
 
+def test_weights_format_reaches_the_file_from_the_settings(tmp_path, monkeypatch, photo, painting):
+    caffe = load_weights("vgg16", "compact")
+    monkeypatch.setitem(test_weights.ARRAYS, "vgg16", {name: (kernel, caffe.biases[name])
+                                                       for name, kernel in caffe.kernels.items()})
+    path = tmp_path / "mine.safetensors"
+    test_weights.write_state_dict(path, "vgg16", "features")
+    lines = []
+    settings = {"network": "vgg16", "weights": path, "iterations": 1, "coarse_to_fine": 1, "margin": 0}
+    for weights_format, whose in (
+            ("auto", "Caffe's by its first biases; input BGR"), ("caffe", "Caffe's as said; input BGR"),
+            ("torchvision", "torchvision's as said; input (RGB")):
+        result = stylize(photo, painting, weights_format=weights_format, say=lines.append, **settings)
+        assert f"(format safetensors, {whose}" in result.network
+        assert result.settings.weights_format == weights_format
+        assert f"network {result.network}" in lines
+    path.unlink()
+
+
 @pytest.mark.parametrize("arguments, options, error, message", [
     (["vgg11"], {}, InputError, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
     (["wavelet", "a.h5"], {}, InputError,
      "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["wavelet", Path("a.h5")], {}, InputError,
      "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
+    (["wavelet"], {"weights_format": "caffe"}, InputError,
+     "network 'wavelet' takes no weights, but weights_format is 'caffe', not 'auto'"),
+    (["vgg19", "random"], {"weights_format": "caffe"}, WeightsError,
+     "weights are 'random', no file of PyTorch, but weights_format is 'caffe', expected 'auto'"),
     (["vgg19", "random:x"], {}, WeightsError, "weights are 'random:x', expected 'random' or 'random:SEED'"),
     (["vgg19", "random"], {"pooling": "sum"}, InputError, "pooling must be one of average, max, not 'sum'"),
     (["wavelet"], {"dtype": "float16"}, InputError, "dtype must be float32 or float64, not 'float16'"),
