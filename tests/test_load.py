@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_np import transfer
 from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
 from nst_np.load import check_layers, load_network, other_network, settled
-from nst_np.transfer import stylize
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
 from tests import test_weights
 
@@ -187,22 +187,26 @@ def test_random_weights_are_those_of_their_seed():
     assert load_weights("vgg19", "random:3").checksum in network.describe()
 
 
-def test_weights_format_reaches_the_file_from_the_settings(tmp_path, monkeypatch, photo, painting):
-    caffe = load_weights("vgg16", "compact")
-    monkeypatch.setitem(test_weights.ARRAYS, "vgg16", {name: (kernel, caffe.biases[name])
-                                                       for name, kernel in caffe.kernels.items()})
+def test_weights_format_reaches_the_file(tmp_path):
     path = tmp_path / "mine.safetensors"
     test_weights.write_state_dict(path, "vgg16", "features")
-    lines = []
-    settings = {"network": "vgg16", "weights": path, "iterations": 1, "coarse_to_fine": 1, "margin": 0}
-    for weights_format, whose in (
-            ("auto", "Caffe's by its first biases; input BGR"), ("caffe", "Caffe's as said; input BGR"),
-            ("torchvision", "torchvision's as said; input (RGB")):
-        result = stylize(photo, painting, weights_format=weights_format, say=lines.append, **settings)
-        assert f"(format safetensors, {whose}" in result.network
-        assert result.settings.weights_format == weights_format
-        assert f"network {result.network}" in lines
+    for weights_format, whose in (("caffe", "Caffe's as said; input BGR"),
+                                  ("torchvision", "torchvision's as said; input (RGB")):
+        assert f"(format safetensors, {whose}" in load_network("vgg16", path, weights_format=weights_format).describe()
     path.unlink()
+
+
+def test_weights_format_is_a_setting_of_a_run(monkeypatch, photo, painting):
+    given = []
+
+    def load(*arguments, weights_format, **options):
+        given.append((*arguments, weights_format))
+        return load_network("wavelet")
+
+    monkeypatch.setattr(transfer, "load_network", load)
+    result = transfer.stylize(photo, painting, weights="mine.pth", weights_format="caffe", iterations=1)
+    assert given == [("auto", "mine.pth", "caffe")]
+    assert result.settings.weights_format == "caffe"
 
 
 @pytest.mark.parametrize("arguments, options, error, message", [

@@ -291,6 +291,18 @@ def test_attributes_of_hdf5_are_single_values(tmp_path):
     assert "attribute format has shape (4000,), expected ()" in refused(path)
 
 
+@pytest.mark.parametrize(("index", "length"), [(0, 0), (0, 5_000), (1, 5_000), (1, 2**64 - 16), (1, 2**64 - 1)])
+def test_a_damaged_heap_of_texts_does_not_hang(tmp_path, index, length):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "nst_np weights"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"GCOL") + 16
+    data[at : at + 16] = struct.pack("<HHIQ", index, 0, 0, length)
+    path.write_bytes(data)
+    assert f"its texts are damaged: an object of {length} bytes in a heap" in refused(path)
+
+
 @pytest.mark.parametrize("kind", ["soft", "external"])
 @pytest.mark.parametrize("link", ["conv1_1/kernel", "conv1_1", "unrelated/deep"])
 def test_links_are_refused_in_our_own_format(native16, tmp_path, kind, link):

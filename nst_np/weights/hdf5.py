@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,33 @@ import numpy as np
 from nst_np.errors import WeightsError
 from nst_np.weights.limits import LARGEST_KERNEL
 from nst_np.weights.vgg_weights import require_floats
+
+_HEAP, _HEAP_HEADER, _SMALLEST_HEAP = b"GCOL\x01", 16, 4096
+
+
+def refuse_endless_heaps(path: Path) -> None:
+    """Refuse a file that HDF5's own library would read forever.
+
+    Texts are kept in heaps: a signature, a size, then objects of an index, a length and the data. At an object that
+    takes no room the library does not move on.
+
+    Raises
+    ------
+    WeightsError
+        If there is such an object, or one that is longer than its heap.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_HEAP)
+        while start >= 0:
+            place, end = start + _HEAP_HEADER, start + int.from_bytes(data[start + 8 : start + 16], "little")
+            # The signature can stand in an array by chance, but then no such size follows.
+            while start + _SMALLEST_HEAP <= end <= len(data) and place + _HEAP_HEADER <= end:
+                index, length = data[place : place + 2], int.from_bytes(data[place + 8 : place + 16], "little")
+                room = _HEAP_HEADER + length + -length % 8 if any(index) else length
+                if not _HEAP_HEADER <= room <= end - place:
+                    raise WeightsError(f"{path}: its texts are damaged: an object of {length} bytes in a heap")
+                place += room
+            start = data.find(_HEAP, start + 1)
 
 
 def refuse_links(file: Any, source: str) -> None:

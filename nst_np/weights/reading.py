@@ -12,6 +12,7 @@ from pathlib import Path
 from nst_np.config import WEIGHTS_FORMATS, Config
 from nst_np.errors import WeightsError
 from nst_np.weights.compact import is_compact, read_compact
+from nst_np.weights.hdf5 import refuse_endless_heaps
 from nst_np.weights.keras import read_keras
 from nst_np.weights.limits import LARGEST_FILE, zip_members
 from nst_np.weights.matconvnet import read_matconvnet
@@ -92,6 +93,7 @@ def _reader(path: Path, head: bytes, weights_format: str) -> Callable[[Path], VG
     if weights_format != "auto":
         raise WeightsError(f"{path} is no state dict of PyTorch: weights_format is {weights_format!r}, expected 'auto'")
     if head.startswith(HDF5_SIGNATURE):
+        refuse_endless_heaps(path)
         return read_native if is_native(path) else read_keras
     if head.startswith(b"MATLAB 5.0"):
         return read_matconvnet
