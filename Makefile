@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-fast lint bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png --size 384
@@ -16,6 +16,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(TESTS)
+
+test-fast: $(VENV)/installed-test
+	$(BIN)/python -m pytest tests/test_layers.py tests/test_losses.py tests/test_gradcheck.py tests/test_objective.py \
+	    tests/test_optimize.py tests/test_canvas.py tests/test_config.py tests/test_structure.py
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

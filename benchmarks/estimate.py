@@ -22,7 +22,8 @@ from benchmarks import measuring
 from benchmarks.evaluation import NETWORKS, images
 from nst_np.config import Config
 from nst_np.load import load_network
-from nst_np.transfer import StylizeResult, rehearse, run
+from nst_np.results import StylizeResult
+from nst_np.transfer import rehearse, run
 
 SIZES = (256, 512, 1024)
 ITERATIONS = 12

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 from nst_np.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from nst_np import gradcheck
     from nst_np.config import Config
     from nst_np.forecast import Estimate
     from nst_np.load import load_network
     from nst_np.objective import Evaluation, Objective
     from nst_np.optimize import minimize
-    from nst_np.transfer import Step, StylizeResult, estimate, stylize
+    from nst_np.results import Step, StylizeResult
+    from nst_np.transfer import estimate, stylize
 
 _HOMES = {
     "Config": "nst_np.config",
     "Estimate": "nst_np.forecast",
     "Evaluation": "nst_np.objective",
     "Objective": "nst_np.objective",
-    "Step": "nst_np.transfer",
-    "StylizeResult": "nst_np.transfer",
+    "Step": "nst_np.results",
+    "StylizeResult": "nst_np.results",
     "estimate": "nst_np.transfer",
     "load_network": "nst_np.load",
     "minimize": "nst_np.optimize",
@@ -40,13 +42,20 @@ __all__ = [
     "StylizeResult",
     "__version__",
     "estimate",
+    "gradcheck",
     "load_network",
     "minimize",
     "stylize",
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:
+    if name == "gradcheck":
+        return import_module("nst_np.gradcheck")  # which makes it an attribute of this module
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

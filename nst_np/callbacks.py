@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from nst_np import images
 from nst_np.errors import ImageError, InputError
 from nst_np.files import check_can_write, replacing
-from nst_np.transfer import Step
+from nst_np.results import Step
 
 
 class Stream(Protocol):

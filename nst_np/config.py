@@ -93,6 +93,7 @@ class Config:
 
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels: 'lbfgs' is SciPy's L-BFGS-B, or our own L-BFGS on a GPU; 'lbfgs-own' is our own everywhere", choices=OPTIMIZERS)
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
+    stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, in pixel values (default: one for each)", metavar="X", above=0)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 

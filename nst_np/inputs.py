@@ -2,28 +2,148 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nst_np import images
 from nst_np.canvas import Pixels
-from nst_np.config import WORDS, Config
+from nst_np.config import NETWORKS, NO_IMAGE, WORDS, Config, replace
 from nst_np.errors import InputError
+from nst_np.network import FeatureNetwork
+from nst_np.presets import with_preset
+from nst_np.ranges import check_range
 
-Image = Any  # an array (H, W, 3), RGB 0–255, or the path of an image file
+Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
+WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
+ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold
+
+
+class _LeftOut:
+    """The default of an image argument; None would be no image."""
+
+    def __repr__(self) -> str:
+        return "<as the settings have it>"
+
+
+LEFT_OUT: Any = _LeftOut()
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a run of the library works on: checked settings, pixels at their sizes, and the caller's own network.
+
+    Attributes
+    ----------
+    config : names the images that are files, and says "none" where there is no image.
+    content, styles : (H, W, 3) float32 each.
+    initial : (h, w, 3) float32 of any size if it was given in memory, else None.
+    network : None if it is to be loaded as `config` says.
+    """
+
+    config: Config
+    content: Pixels | None
+    styles: list[Pixels]
+    initial: Pixels | None
+    network: FeatureNetwork | None
+
+
+def gather(content: Image | None, style: Image | Sequence[Image] | None, network: FeatureNetwork | str | None,
+           preset: str | None, config: Config | None, settings: Mapping[str, Any]) -> Inputs:
+    """Settings and pixels from the arguments of `nst_np.stylize`, which says what they mean.
+
+    Raises
+    ------
+    InputError
+    """
+    given, loaded, initial = dict(settings), None, None
+    if isinstance(network, FeatureNetwork):
+        given, loaded = _of_network(network, given), network
+    elif network is not None:
+        given["network"] = network
+    if _in_memory(given.get("init")):
+        given["init"], initial = ARRAY, as_pixels(given["init"], "initial image", None, Config.fit)
+    paintings = list(style) if isinstance(style, (list, tuple)) else [style]
+    if content is not LEFT_OUT:
+        given["content"] = _named(content)
+    if style is not LEFT_OUT:
+        files = [_named(each) for each in paintings or [None]]
+        given["style"] = None if None in files else tuple(files)
+    config, sized = _layered(preset, config, given)
+    for name, image in (("content", content), ("style", style)):
+        if image is LEFT_OUT and getattr(config, name) is None:
+            raise InputError(f"no {name} image is given; expected an array, a PIL image, a file, or None for no image")
+    config, pixels = _content(config, content if config.content is None else config.content, sized)
+    styles = paintings if config.style is None else config.styles
+    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, loaded)
+
+
+def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, with what a network that was loaded before has decided; refused where the two differ."""
+    backend = network.backend
+    has = {"pooling": network.pooling, "weights": network.weights, "weights_format": network.weights_format,
+           "dtype": backend.dtype.name, "device": backend.device, "threads": backend.engine.threads}
+    for name, value in has.items():
+        wanted = given.get(name)
+        same = wanted is None or value is None or str(wanted) == str(value) or (name, wanted) == ("device", "auto")
+        if not same and (name, f"{wanted}:0") != ("device", value):
+            raise InputError(f"{name} is {wanted!r}, but the network that is given was loaded with {value!r}")
+    kept = {name: has[name] for name in ("pooling", "weights", "weights_format", "dtype") if has[name] is not None}
+    return {**given, **kept, "network": network.name if network.name in NETWORKS else Config.network}
+
+
+def _layered(preset: str | None, config: Config | None, given: Mapping[str, Any]) -> tuple[Config, bool]:
+    """What is given, on top of a preset or of a whole `Config`, and whether a content image in memory is resized."""
+    for name in WRITES:
+        if name in given:
+            raise InputError(f"{name} is for the command line only: stylize() writes no files; its result can save()")
+    if config is None:
+        settings = given if preset is None else with_preset(preset, given)
+        read = {name: value for name, value in settings.items() if name not in WRITES}
+        return replace(Config(), **read), not {"size", "fit"}.isdisjoint(read)
+    if not isinstance(config, Config):
+        raise InputError(f"config must be an nst_np.Config, not {type(config).__name__}")
+    if preset is not None:
+        raise InputError(f"config and preset {preset!r} are both given, but a Config has every setting already")
+    defaults = {name: getattr(Config, name) for name in WRITES}
+    return replace(config, **{**defaults, **given}), True
+
+
+def _content(config: Config, image: Image, sized: bool) -> tuple[Config, Pixels | None]:
+    """The content image; if it is taken at the size it has, the settings say that size from here on."""
+    if config.content == NO_IMAGE:
+        return config, None
+    if sized or not _in_memory(image):
+        return config, as_pixels(image, "content image", config.size, config.fit)
+    pixels = as_pixels(image, "content image", None, config.fit)
+    with contextlib.suppress(InputError):  # a picture so small that no setting says it
+        config = replace(config, size=max(pixels.shape[:2]))
+    return config, pixels
+
+
+def _in_memory(image: object) -> bool:
+    return isinstance(image, np.ndarray) or images.is_pil_image(image)
+
+
+def _named(image: Image | None) -> str | os.PathLike[str] | None:
+    """What the settings `content` and `style` say of an image: its file, that there is none, or nothing."""
+    if image is None:
+        return NO_IMAGE
+    return image if isinstance(image, (str, os.PathLike)) else None
 
 
 def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
-    """An image file or array as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
-    if isinstance(image, (str, os.PathLike)):
+    """An image in a file or in memory as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it."""
+    if isinstance(image, (str, os.PathLike)) or images.is_pil_image(image):
         return images.load_image(image, size=size, fit=fit, name=name).pixels
     if not isinstance(image, np.ndarray):
-        raise InputError(f"{name} must be a NumPy array or the path of a file, not {type(image).__name__}")
+        raise InputError(f"{name} must be a NumPy array, a PIL image or the path of a file, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
     if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
@@ -32,13 +152,14 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str) -> Pixels:
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise InputError(f"{name} holds NaN or infinity")
+    check_range(image, name)
     return pixels if size is None else images.fit_image(pixels, size, fit)
 
 
 def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
-    """A style image, at `style_size` or the picture's size times `style_scale`; an array only if that is asked for."""
+    """A style image, at `style_size` or the picture's size times `style_scale`; in memory only if that is asked for."""
     size = config.style_size
-    as_it_is = isinstance(style, np.ndarray) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
+    as_it_is = _in_memory(style) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:
         side = config.size if content is None else images.measured_side(content.shape, config.fit)
         size = max(1, round(side * config.style_scale))
@@ -54,13 +175,18 @@ def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixel
     return images.fitted_shape(styles[0].shape, config.size, config.fit)
 
 
-def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixels], shape: tuple[int, int]) -> Pixels:
+def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixels], shape: tuple[int, int],
+                  given: Pixels | None = None) -> Pixels:
     """Where the optimiser starts, (H, W, 3) float32: as `config.init` says, or noise where there is no content.
+
+    If the initial image was `given` in memory, it is that, resized if need be.
 
     Noise is `GREY` plus Gaussian noise of the standard deviation `noise_strength`, the same in all three colours. It
     depends on the seed and the shape only. A mixture is ``(1 - noise_ratio) * content + noise_ratio * noise``. See
     docs/noise.md for why the noise is weak and has no colours.
     """
+    if given is not None:
+        return given if given.shape[:2] == shape else images.resize_image(given, *shape)
     init = "noise" if content is None and config.init in ("content", "mix") else config.init
     if init == "content" and content is not None:
         return np.array(content)
@@ -73,6 +199,8 @@ def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixel
         ratio = np.float32(config.noise_ratio)
         mixture: Pixels = (1 - ratio) * content + ratio * noise
         return mixture
+    if init == ARRAY:
+        raise InputError(f"init is {ARRAY!r}, which stands for an image in memory; expected that image itself")
     if init == "style":
         if not styles:
             raise InputError("init is 'style', but there is no style image")

@@ -59,7 +59,9 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         if weights_format != "auto":
             raise InputError(f"network 'wavelet' takes no weights, but weights_format is {weights_format!r}, "
                              "not 'auto'")
-        return WaveletNetwork(backend)
+        network: FeatureNetwork = WaveletNetwork(backend)
+        network.weights = network.weights_format = "auto"
+        return network
 
     from nst_np.vgg import VGG
     from nst_np.weights import load_weights
@@ -68,7 +70,9 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     if str(weights) == "auto" and loaded.is_compact:
         say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights "
             "exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
-    return VGG(loaded, backend, pooling=pooling, taps=taps)
+    network = VGG(loaded, backend, pooling=pooling, taps=taps)
+    network.weights, network.weights_format = str(weights), weights_format
+    return network
 
 
 def settled(wanted: Config, network: FeatureNetwork) -> Config:

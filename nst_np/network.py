@@ -12,6 +12,7 @@ from nst_np.backend import Backend
 from nst_np.errors import InputError, SizeError
 from nst_np.layers import Layer
 from nst_np.losses.base import Loss, Statistic
+from nst_np.ranges import check_range
 
 Array = Any
 Features = dict[str, Array]
@@ -44,6 +45,8 @@ class FeatureNetwork(ABC):
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
     repeats : whether images are taken to repeat (see `repeating`).
+    pooling : how it pools, if it does.
+    weights, weights_format : what `nst_np.load_network` was asked for; None of a network that was made otherwise.
     """
 
     name: str
@@ -52,6 +55,9 @@ class FeatureNetwork(ABC):
     checksum: str | None = None
     is_compact: bool = False
     repeats: bool = False
+    pooling: str | None = None
+    weights: str | None = None
+    weights_format: str | None = None
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:
@@ -163,13 +169,15 @@ class FeatureNetwork(ABC):
         twin.repeats = True
         return twin
 
-    def features(self, image: Array, taps: Iterable[str]) -> Features:
-        """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``.
+    def features(self, image: Array, taps: Iterable[str], *, any_range: bool = False) -> Features:
+        """`forward` without the way back: ``{name: (H_l, W_l, N_l)}``. Unless `any_range`, values must be 0–255.
 
         They are made in the bands in which `measure` looks at them, so for the same taps they are the same bits: a
         matrix product of another shape may be rounded otherwise. So a content loss is exactly 0 at its own image.
         """
         x, wanted = self._checked(image, taps)
+        if not any_range:
+            check_range(image, "image")
         whole: Features = {}
         lock = threading.Lock()
 
@@ -194,12 +202,17 @@ class FeatureNetwork(ABC):
         self.check_size(x.shape, wanted)
         return x, wanted
 
-    def as_image(self, image: Array) -> Array:
-        """`image` on the network's device, in its dtype; an `InputError` if it is not (H, W, 3)."""
+    def as_image(self, image: Array, name: str | None = None) -> Array:
+        """`image` on the network's device, in its dtype; an `InputError` if it is not (H, W, 3).
+
+        With a name, by which it is called, its values must be 0–255 as well. What an optimiser tries may be anything.
+        """
         shape = getattr(image, "shape", None)
-        if shape is None or len(shape) != 3 or shape[2] != 3:
+        if shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             came = shape or type(image).__name__
             raise InputError(f"an image must be an array of shape (height, width, 3), not {came}")
+        if name is not None:
+            check_range(image, name)
         return self.backend.asarray(image)
 
     def check_taps(self, taps: Iterable[str]) -> None:

@@ -63,6 +63,7 @@ class Objective:
     pieces : how many pieces an image is worked on in: more take less memory and more time, as features are made twice
         and at the edges of pieces more often. The result is the same, up to rounding. Not with `repeats`.
     run : maps a function over the pieces: `map`, or that of any `concurrent.futures.Executor`.
+    any_range : take content and style images whose values do not look like 0–255, too.
 
     Raises
     ------
@@ -77,7 +78,7 @@ class Objective:
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
-                 pieces: int = 1, run: mapreduce.Map = map) -> None:
+                 pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
@@ -86,10 +87,10 @@ class Objective:
         self.network = network.repeating() if repeats else network
         self.shape: tuple[int, int] | None = None
         self._pieces, self._run = pieces, run
-        styles = [network.as_image(image) for image in styles]
+        styles = [network.as_image(image, None if any_range else "style image") for image in styles]
         shapes = [image.shape for image in styles]
         if content is not None:
-            content = network.as_image(content)
+            content = network.as_image(content, None if any_range else "content image")
             self.shape = content.shape[0], content.shape[1]
             shapes = [content.shape, *shapes]
         defaults = network.default_layers(*shapes) if shapes else ({}, {})

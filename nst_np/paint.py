@@ -12,15 +12,12 @@ from pathlib import Path
 
 from nst_np import callbacks, images, report, transfer
 from nst_np.canvas import Pixels
-from nst_np.config import NO_IMAGE, Config, format_config, replace
+from nst_np.config import NO_IMAGE, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.images import Picture
 from nst_np.inputs import load_style
 from nst_np.load import Say, check_layers, log
-from nst_np.transfer import Callback, Step, StylizeResult
-from nst_np.version import VERSION
-
-MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000
+from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
 
 
 def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
@@ -157,15 +154,6 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def settings_text(command: str, result: StylizeResult) -> str:
-    """What a picture carries: how it came about as comments, then the config file that makes it again."""
-    losses = (f"{name} {value:.6g}" for name, value in result.losses.items())
-    comments = [f"nst_np {VERSION}", f"command: {command}", f"network: {result.network}",
-                f"result: {result.message}; {result.seconds:.1f} s", f"final losses: {', '.join(losses)}"]
-    lines = [" ".join(comment.split())[:MAX_COMMENT] for comment in comments]
-    return "".join(f"# {line}\n" for line in lines) + format_config(result.settings)
-
-
 def _account(config: Config, command: str, content: Picture | None, styles: Sequence[Pixels], result: StylizeResult,
              frames: Sequence[report.Frame]) -> report.Account:
     """What the report tells. By its settings the same command finds it again, also if Ctrl-C has cut the run short."""
@@ -174,7 +162,8 @@ def _account(config: Config, command: str, content: Picture | None, styles: Sequ
     return report.Account(
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
         command=command, frames=frames,
-        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations)),
-        content=None if content is None else transfer.to_uint8(content.pixels),
-        styles=[transfer.to_uint8(style) for style in styles],
+        result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations,
+                                                            stop_after=config.stop_after)),
+        content=None if content is None else to_uint8(content.pixels),
+        styles=[to_uint8(style) for style in styles],
     )

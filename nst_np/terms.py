@@ -108,7 +108,7 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
     network.check_taps(layers)
     network.check_size(image.shape, layers, "content image")
     terms = []
-    for layer, P in network.features(image, layers).items():
+    for layer, P in network.features(image, layers, any_range=True).items():
         kinds: dict[str, Callable[[Array], Loss]] = {
             "published": losses.ContentLoss,
             "relative": lambda P: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),

@@ -2,130 +2,50 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
 from nst_np import canvas, images, optimize
-from nst_np.backend import Backend, cpu_threads
+from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import NETWORKS, Config, check_shares, replace
 from nst_np.descent import Descent
-from nst_np.errors import InputError, NumericalError, SizeError
+from nst_np.engine.blas import one_blas_thread
+from nst_np.errors import NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
-from nst_np.inputs import Image, as_pixels, initial_image, load_style, picture_shape
-from nst_np.load import Say, load_network, log, settled
+from nst_np.inputs import LEFT_OUT, Image, Inputs, gather, initial_image, picture_shape
+from nst_np.load import Say, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
+from nst_np.results import Callback, Step, StylizeResult, picture_of, to_uint8
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
-WRITES = ("output", "quality", "save_every", "history", "report")  # settings that only the command line obeys
 
-
-@dataclass(frozen=True)
-class Step:
-    """What a callback sees before the first iteration and after every one.
-
-    Attributes
-    ----------
-    iteration : its number, counted through all sizes of a coarse-to-fine run; 0 is the initial image.
-    iterations : how many there will be.
-    seconds : since the start of the optimisation.
-    terms : the losses at this iterate (`nst_np.objective.Evaluation.terms`).
-    shape : height and width of the picture at the size that is worked on.
-    work : the share of the whole run's work that is done, from 0 to 1; an iteration counts by its pixels.
-    """
-
-    iteration: int
-    iterations: int
-    seconds: float
-    terms: Mapping[str, float]
-    shape: tuple[int, int]
-    work: float
-    _x: np.ndarray = field(repr=False)
-    _canvas: tuple[int, int, int] = field(repr=False)
-
-    @property
-    def pixels(self) -> Pixels:
-        """(H, W, 3) float32, RGB, not clipped."""
-        return _picture(self._x, self._canvas, self.shape)
-
-    @property
-    def image(self) -> np.ndarray:
-        """(H, W, 3) uint8, RGB."""
-        return to_uint8(self.pixels)
-
-    @property
-    def seconds_left(self) -> float:
-        """How long the rest will take if it goes on as it went; before the first iteration nobody knows."""
-        if self.work == 0:
-            return math.inf
-        return self.seconds * (1 / self.work - 1)
-
-    def row(self) -> dict[str, float]:
-        """This iteration's line of the history."""
-        return {"iteration": self.iteration, "seconds": round(self.seconds, 3), **self.terms}
-
-
-Callback = Callable[[Step], bool | None]
-
-
-@dataclass(frozen=True)
-class StylizeResult:
-    """A finished, stopped or interrupted run.
-
-    Attributes
-    ----------
-    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
-    losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
-    history : a dictionary an iteration, and before them one for the initial image, iteration 0: iteration, seconds
-        and every term of the objective, unweighted.
-    settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
-        turned out to be, and as many iterations as were done if the run was cut short.
-    network : one line on the network, its weights and its device.
-    checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
-    status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
-    message : why it ended.
-    nit, nfev : iterations, and evaluations of the objective.
-    seconds : of the optimisation.
-    """
-
-    image: np.ndarray
-    losses: dict[str, float]
-    history: list[dict[str, float]]
-    settings: Config
-    network: str
-    checksum: str | None
-    status: str
-    message: str
-    nit: int
-    nfev: int
-    seconds: float
-
-
-def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
-            network: FeatureNetwork | str = Config.network, callback: Callback | None = None,
-            say: Say = log, progress: bool = False, **settings: Any) -> StylizeResult:
+def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,
+            preset: str | None = None, config: Config | None = None, network: FeatureNetwork | str | None = None,
+            callback: Callback | None = None, say: Say = log, progress: bool = False, **settings: Any) -> StylizeResult:
     """Paint one image in the style of another.
 
     Parameters
     ----------
-    content : the photograph, an array (H, W, 3) RGB 0–255 or a file. None for a texture of the style alone.
+    content : the photograph: an array (H, W, 3) RGB 0–255, a PIL image or a file. None for a texture of the style
+        alone. Left out, it is what `config` names.
     style : the painting, likewise, or a list of several (see `style_blend`). None to reconstruct the content alone.
+    preset : begin with the settings of a known system, as ``--preset`` does: ``"gatys2015"``, ``"johnson"``, …
+    config : begin with all of these settings, such as an earlier result's `settings`, instead of a preset's. What they
+        say of files to write is not obeyed.
     network : a network of `load_network`, or the name of one, as the settings have it.
     callback : called with a `Step` for the initial image and after every iteration; returning True after one ends it.
     say, progress : for `load_network`.
     **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
-        content_weight=0.02``. Arrays are taken at the size they have, unless `size` or `fit` (for the content) or
-        `style_size`, `style_scale` or `fit` (for the style) is given. Without a content image, the picture has the
-        first style image's shape at `size`.
+        content_weight=0.02``. They win over `preset` and `config`. `init` may also be an array or a PIL image, which is
+        resized to the picture. Other arrays and PIL images are taken at the size they have, unless `size`, `fit` or
+        `config` is given (for the content; a preset may give them) or `style_size`, `style_scale` or `fit` (for the
+        style). Without a content image, the picture has the first style image's shape at `size`.
 
     Returns
     -------
@@ -137,19 +57,31 @@ def stylize(content: Image | None, style: Image | Sequence[Image] | None, *,
         If an image or a setting cannot be used, or the run would not fit into the free memory.
     NumericalError
         At NaN or infinity; its `result` is the last good image's.
+
+    Examples
+    --------
+    >>> import numpy as np, nst_np
+    >>> photo = np.tile(np.arange(48, dtype=np.uint8)[:, None, None], (1, 64, 3))
+    >>> first = nst_np.stylize(photo, 255 - photo, network="wavelet", iterations=2)
+    >>> first.image.shape, [row["iteration"] for row in first.history]
+    ((48, 64, 3), [0, 1, 2])
+    >>> other = nst_np.stylize(photo, photo.swapaxes(0, 1), config=first.settings, init=first.image)
+    >>> other.settings.network, other.settings.iterations, other.settings.init
+    ('wavelet', 2, 'array')
     """
-    config, photo, paintings, loaded = _inputs(content, style, network, settings)
-    return run(config, photo, paintings, network=loaded, callback=callback, say=say, progress=progress)
+    given = _gathered(content, style, network, preset, config, settings, say)
+    return run(given.config, given.content, given.styles, initial=given.initial, network=given.network,
+               callback=callback, say=say, progress=progress)
 
 
-def estimate(content: Image | None, style: Image | Sequence[Image] | None, *,
-             network: FeatureNetwork | str = Config.network, say: Say = log, progress: bool = False,
-             **settings: Any) -> Estimate:
+def estimate(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,
+             preset: str | None = None, config: Config | None = None, network: FeatureNetwork | str | None = None,
+             say: Say = log, progress: bool = False, **settings: Any) -> Estimate:
     """What `stylize` would take with the same arguments, in time and memory, on this machine as it is now.
 
     Parameters
     ----------
-    content, style, network, say, progress, **settings : as for `stylize`.
+    content, style, preset, config, network, say, progress, **settings : as for `stylize`.
 
     Returns
     -------
@@ -161,59 +93,51 @@ def estimate(content: Image | None, style: Image | Sequence[Image] | None, *,
     InputError
         If an image or a setting cannot be used.
     """
-    config, photo, paintings, loaded = _inputs(content, style, network, settings)
-    return rehearse(config, photo, paintings, network=loaded, say=say, progress=progress)
+    given = _gathered(content, style, network, preset, config, settings, say)
+    return rehearse(given.config, given.content, given.styles, initial=given.initial, network=given.network, say=say,
+                    progress=progress)
 
 
-def _inputs(content: Image | None, style: Image | Sequence[Image] | None, network: FeatureNetwork | str,
-            settings: Mapping[str, Any]) -> tuple[Config, Pixels | None, list[Pixels], FeatureNetwork | None]:
-    """Settings, pixels and network from the arguments of `stylize`."""
-    for name in WRITES:
-        if name in settings:
-            raise InputError(f"{name} is for the command line only: stylize() returns its result and writes no files")
-    loaded = network if isinstance(network, FeatureNetwork) else None
-    config = replace(Config(), **settings, network=network if loaded is None else Config.network)
-    size = config.size if {"size", "fit"} & set(settings) or not isinstance(content, np.ndarray) else None
-    pixels = None if content is None else as_pixels(content, "content image", size, config.fit)
-    styles = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
-    return config, pixels, [load_style(each, config, pixels) for each in styles], loaded
+def _gathered(content: Image | None, style: Image | Sequence[Image] | None, network: FeatureNetwork | str | None,
+              preset: str | None, config: Config | None, settings: Mapping[str, Any], say: Say) -> Inputs:
+    """The inputs of a run; it is said if a preset's system had another network."""
+    given = gather(content, style, network, preset, config, settings)
+    if preset is not None and given.network is None and (line := other_network(preset, given.config)) is not None:
+        say(line)
+    return given
 
 
-def to_uint8(pixels: np.ndarray) -> np.ndarray:
-    """Rounded and clipped to 0–255."""
-    rounded: np.ndarray = np.rint(pixels).clip(0, 255).astype(np.uint8)
-    return rounded
-
-
-def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
-        callback: Callback | None = None, say: Say = log, progress: bool = False) -> StylizeResult:
+def run(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, initial: Pixels | None = None,
+        network: FeatureNetwork | None = None, callback: Callback | None = None, say: Say = log,
+        progress: bool = False) -> StylizeResult:
     """`stylize` on pixels that have their final sizes, with settings that have been checked."""
     if config.tileable and content is not None:
         content = canvas.closed(content)
-    painting, initial = _prepared(config, content, styles, network, callback, say, progress)
+    painting, start = _prepared(config, content, styles, initial, network, callback, say, progress)
     with _one_blas_thread():
         if not painting.plan.is_small:
             expected = painting.forecast()
             expected.check()
             say(expected.describe())
-        return painting.all_sizes(content, styles, initial)
+        return painting.all_sizes(content, styles, start)
 
 
-def rehearse(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, network: FeatureNetwork | None = None,
-             say: Say = log, progress: bool = False) -> Estimate:
+def rehearse(config: Config, content: Pixels | None, styles: Sequence[Pixels], *, initial: Pixels | None = None,
+             network: FeatureNetwork | None = None, say: Say = log, progress: bool = False) -> Estimate:
     """`estimate` on pixels that have their final sizes, with settings that have been checked."""
-    painting, _ = _prepared(config, content, styles, network, None, say, progress)
+    painting, _ = _prepared(config, content, styles, initial, network, None, say, progress)
     with _one_blas_thread():
         return painting.forecast()
 
 
-def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], network: FeatureNetwork | None,
-              callback: Callback | None, say: Say, progress: bool) -> tuple[_Run, Pixels]:
+def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], initial: Pixels | None,
+              network: FeatureNetwork | None, callback: Callback | None, say: Say,
+              progress: bool) -> tuple[_Run, Pixels]:
     """A run that has not begun, and its initial image."""
     if config.style_blend is not None and styles:
         check_shares(config.style_blend, len(styles))
     shape = picture_shape(config, content, styles)
-    initial = initial_image(config, content, styles, shape)
+    start = initial_image(config, content, styles, shape, initial)
     if network is None:
         network = load_network(config.network, config.weights, weights_format=config.weights_format,
                                pooling=config.pooling, device=config.device, dtype=config.dtype, threads=config.threads,
@@ -221,7 +145,7 @@ def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], 
     say(f"network {_describe(network)}")
     content_seen = content is not None and config.content_weight > 0
     styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
-    return _Run(Plan(config, shape, content_seen, styles_seen), network, callback), initial
+    return _Run(Plan(config, shape, content_seen, styles_seen), network, callback), start
 
 
 def _taps(config: Config) -> list[str]:
@@ -229,13 +153,11 @@ def _taps(config: Config) -> list[str]:
     return [*(config.content_layers or CONTENT_LAYERS), *(config.style_layers or STYLE_LAYERS)]
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def _one_blas_thread() -> AbstractContextManager[None]:
     """Leave the cores to the engine's threads. BLAS's would spin until SciPy's next call: a sixth of a run."""
     import scipy.optimize  # noqa: F401 (loads SciPy's BLAS, for the next line to find)
 
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
+    return one_blas_thread(libraries_anew=True)
 
 
 def _describe(network: FeatureNetwork) -> str:
@@ -252,7 +174,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
         tv_normalization=config.tv_normalization, style_blend=config.style_blend, blend_by=config.blend_by,
-        repeats=config.tileable,
+        repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
 
 
@@ -273,12 +195,7 @@ class _Best:
     @property
     def pixels(self) -> Pixels:
         """The picture, (h, w, 3) float32, without its margin."""
-        return _picture(self.point.x, self.canvas, self.shape)
-
-
-def _picture(x: optimize.Vector, whole: tuple[int, int, int], shape: tuple[int, int]) -> Pixels:
-    """A vector as the picture within its canvas."""
-    return canvas.crop(Backend.to_host(x.reshape(whole)), shape).astype(np.float32)
+        return picture_of(self.point.x, self.canvas, self.shape)
 
 
 class _Run:
@@ -288,6 +205,7 @@ class _Run:
         self.plan, self.config, self.network, self.callback = plan, plan.config, network, callback
         self.picture, self.factors = plan.picture, plan.factors
         self.iterations = self.config.iterations * len(self.factors)
+        self.last = min(self.config.stop_after or self.iterations, self.iterations)  # iteration
         self.history: list[dict[str, float]] = []
         self.done = 0  # iterations, at all sizes
         self.start = 0.0
@@ -311,7 +229,8 @@ class _Run:
                 objective = self._objective(content, styles, factor)
                 outcome, best = self._one_size(objective, canvas.extend(start, self.plan.margin(factor)), factor)
                 if outcome.status == "stopped":
-                    return self._result(best, "stopped", f"stopped by the callback after iteration {self.done}")
+                    by = "stop_after" if self.done == self.config.stop_after else "the callback"
+                    return self._result(best, "stopped", f"stopped by {by} after iteration {self.done}")
         except KeyboardInterrupt:
             if self.kept is None:
                 raise
@@ -355,10 +274,11 @@ class _Run:
                 self.done, self.kept = self.done + 1, best()
             elif self.history:
                 continue  # it is where the size before ended
-            step = Step(self.done, self.iterations, time.perf_counter() - self.start, terms, picture,
+            step = Step(self.done, self.last, time.perf_counter() - self.start, terms, picture,
                         self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())
-            if self.callback is not None and self.callback(step) and iterate.iteration:
+            wanted = self.callback is not None and self.callback(step)
+            if iterate.iteration and (wanted or self.done == self.last < self.iterations):
                 break
         return minimization, best()
 
@@ -393,6 +313,7 @@ class _Run:
         config = settled(self.config, self.network) if known else self.config
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
-        if status in ("stopped", "interrupted", "failed") and self.iterations == config.iterations:
-            config = replace(config, iterations=self.done)
+        if status in ("stopped", "interrupted", "failed"):
+            one_size = self.iterations == config.iterations
+            config = replace(config, **{"iterations" if one_size else "stop_after": self.done})
         return config

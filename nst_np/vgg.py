@@ -40,6 +40,8 @@ class VGG(FeatureNetwork):
         If there is no such pooling, or no such layer.
     """
 
+    pooling: str
+
     def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average",
                  taps: Iterable[str] | None = None) -> None:
         if pooling not in POOLS:

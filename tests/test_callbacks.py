@@ -15,7 +15,7 @@ from nst_np import files
 from nst_np.callbacks import Frames, Progress, check_history, write_history
 from nst_np.errors import ImageError, InputError
 from nst_np.images import load_image
-from nst_np.transfer import Step
+from nst_np.results import Step
 
 
 def step(iteration, iterations=20, *, seconds=2.0, total=3.0):

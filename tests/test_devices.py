@@ -136,6 +136,8 @@ def test_objectives(device, name, pooling, normalization, fast, extra, small_par
 @pytest.mark.parametrize("device", DEVICES)
 def test_default_layers_in_single_precision(device, name, pooling):
     """The median of several images: in one, rounding may move a feature over the kink of a rectifier."""
+    if device == "strict" and pooling == "max":
+        pytest.skip("as on a GPU, but for the pooling, which is tested above; kernels on a CPU take their time")
     errors = []
     for seed in SEEDS:
         (terms, gradient), (expected, expected_gradient) = evaluations(

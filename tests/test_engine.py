@@ -13,6 +13,7 @@ import pytest
 
 from nst_np import gradcheck
 from nst_np.engine import convolution, direct, make_engine, products, readable_engine, tiled, wavelets, winograd
+from nst_np.engine.blas import one_blas_thread
 from nst_np.engine.memory import Stack
 from nst_np.engine.strips import Strips
 from nst_np.layers import LAYERS
@@ -379,11 +380,6 @@ def test_an_interrupt_waits_for_the_threads(monkeypatch):
 
 def test_two_callers_take_turns():
     """Of strips of their own; and afterwards BLAS has its threads again."""
-    from threadpoolctl import threadpool_info
-
-    def blas_threads():
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
     before, at_work, most = blas_threads(), set(), []
 
     def part(caller):
@@ -405,23 +401,90 @@ def test_two_callers_take_turns():
     assert blas_threads() == before
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
-    strips = Strips(np, 2)
-    expected = strips.map(lambda start, stop: start, 8, 2)
+def blas_threads():
+    from threadpoolctl import threadpool_info
+
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def succeeds_in_a_fork(check):
+    """Whether a function returns True in a forked process, which is killed after a minute."""
     child = os.fork()
     if child == 0:
-        os._exit(0 if strips.map(lambda start, stop: start, 8, 2) == expected else 1)
+        os._exit(0 if check() else 1)
     for _ in range(600):
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            break
+            return status == 0
         time.sleep(0.1)
-    else:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    assert (done, status) == (child, 0)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+quiet = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+@forks
+@quiet
+def test_a_forked_process_has_threads_of_its_own():
+    strips = Strips(np, 2)
+    expected = strips.map(lambda start, stop: start, 8, 2)
+    assert succeeds_in_a_fork(lambda: strips.map(lambda start, stop: start, 8, 2) == expected)
+
+
+@forks
+@quiet
+def test_a_fork_while_another_thread_computes_computes_too():
+    """That thread has the turn, the limit of BLAS and the lock of its holders, and does not exist in the child."""
+    strips, at_work, done, before = Strips(np, 2), threading.Event(), threading.Event(), blas_threads()
+    other = threading.Thread(target=lambda: strips.run(lambda part: at_work.set() or done.wait(60), [0]))
+    other.start()
+    assert at_work.wait(60)
+    assert blas_threads() == [1] * len(before)
+    try:
+        assert succeeds_in_a_fork(lambda: strips.map(lambda start, stop: start, 8, 2) == [0, 2, 4, 6]
+                                  and blas_threads() == before)
+    finally:
+        done.set()
+        other.join()
+    assert blas_threads() == before
+
+
+def test_every_thread_can_limit_blas():
+    """Also one after another, and while one that did so before lives on."""
+    before, seen, done = blas_threads(), [], threading.Event()
+
+    def limited(wait):
+        with one_blas_thread():
+            seen.append(blas_threads())
+        wait()
+
+    first = threading.Thread(target=limited, args=(lambda: done.wait(60),))
+    first.start()
+    while not seen:
+        time.sleep(0.001)
+    for _ in range(2):
+        other = threading.Thread(target=limited, args=(lambda: None,))
+        other.start()
+        other.join()
+    limited(lambda: done.set())
+    first.join()
+    assert seen == [[1] * len(before)] * 4
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_blas_has_its_threads_again_when_the_last_of_its_limits_ends(order):
+    """Also if they overlap, the first to begin the first to end."""
+    before, limits = blas_threads(), [one_blas_thread(), one_blas_thread(libraries_anew=True)]
+    for limit in limits:
+        limit.__enter__()
+    for index in order:
+        assert blas_threads() == [1] * len(before)
+        limits[index].__exit__(None, None, None)
+    assert blas_threads() == before
 
 
 def test_strips_of_one_thread_need_not_be_four():
@@ -461,8 +524,6 @@ def test_each_keeps_the_order_of_its_parts():
 
 
 def test_blas_threads_are_given_back():
-    from threadpoolctl import threadpool_info
-
-    before = [library["num_threads"] for library in threadpool_info()]
+    before = blas_threads()
     Strips(np, 2).map(lambda start, stop: None, 10, 4)
-    assert [library["num_threads"] for library in threadpool_info()] == before
+    assert blas_threads() == before

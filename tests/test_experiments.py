@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import multiprocessing
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from contextlib import closing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +25,12 @@ from PIL import Image
 import nst_np
 from nst_np.config import Config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
-from nst_np.experiments import expand, parse_sweep, pool, worker
+from nst_np.experiments import expand, parse_sweep, worker
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import Folder, Result, write_result
+from nst_np.experiments.folder import Folder
 from nst_np.experiments.galleries import _report_cells, common_settings
-from nst_np.experiments.identity import difference
+from nst_np.experiments.processes import Processes
+from nst_np.experiments.record import Result
 from nst_np.experiments.running import run_grid, settle
 from nst_np.images import read_settings
 from nst_np.images.sheets import arrange
@@ -95,16 +98,22 @@ def pixels(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-NAMES = ["01-01-lbfgs-alpha-0-001", "01-02-lbfgs-alpha-0-5", "02-01-adam-alpha-0-001", "02-02-adam-alpha-0-5"]
+NAMES = ["lbfgs-alpha-0-001", "lbfgs-alpha-0-5", "adam-alpha-0-001", "adam-alpha-0-5"]
+
+
+def run_folder(folder, name):
+    """That of the run which is called `name`: digits of a digest come after it."""
+    found, = (path for path in (Path(folder) / "runs").iterdir() if re.fullmatch(rf"{name}-[0-9a-f]{{10}}", path.name))
+    return found
 
 
 def test_every_run_has_its_folder(four):
     folder, _, said = four
-    assert sorted(path.name for path in (folder / "runs").iterdir()) == NAMES
+    assert len(list((folder / "runs").iterdir())) == 4
     assert sorted(path.name for path in folder.iterdir()) == [
         "runs", "sheet.png", "sweep.json", "table.csv", "table.md"]
     for name in NAMES:
-        assert sorted(path.name for path in (folder / "runs" / name).iterdir()) == [
+        assert sorted(path.name for path in run_folder(folder, name).iterdir()) == [
             "history.csv", "picture.png", "result.json", "settings.ini"]
     assert said[:2] == [
         "network wavelet: built in, computed, no weights; on cpu", "Four of them: 4 runs, 0 done, 4 to do"]
@@ -118,7 +127,7 @@ def test_a_run_is_what_the_library_makes(four, photo, painting):
     folder, _, _ = four
     result = nst_np.stylize(photo, painting, network="wavelet", size=48, style_size=48, iterations=3, coarse_to_fine=1,
                             content_weight=0.5, optimizer="adam", threads=2)
-    run = folder / "runs" / NAMES[3]
+    run = run_folder(folder, NAMES[3])
     np.testing.assert_array_equal(pixels(run / "picture.png"), result.image)
     told = json.loads((run / "result.json").read_text())
     assert told["losses"] == result.losses
@@ -132,7 +141,7 @@ def test_a_run_is_what_the_library_makes(four, photo, painting):
 
 def test_settings_make_the_run_again(four):
     folder, grid, _ = four
-    run = folder / "runs" / NAMES[1]
+    run = run_folder(folder, NAMES[1])
     settings = read_config(run / "settings.ini")
     assert settings["content"] == str(folder.parent / "photo.png")
     assert settings["style"] == (str(folder.parent / "painting.png"),)
@@ -141,31 +150,21 @@ def test_settings_make_the_run_again(four):
     for name in ("content_weight", "optimizer", "size", "network", "iterations"):
         assert getattr(config, name) == getattr(grid.runs[1].config, name)
     stored = read_settings(run / "picture.png")
-    assert f"# command: nst-np --config four/runs/{NAMES[1]}/settings.ini\n" in stored
+    assert f"# command: nst-np --config {run}/settings.ini\n" in stored
 
 
 def test_jobs_share_the_threads(four):
     """Four threads for two runs at a time: two for each."""
     folder, _, _ = four
     for name in NAMES:
-        assert read_config(folder / "runs" / name / "settings.ini")["threads"] == 2
-        assert "\nthreads = 2\n" in read_settings(folder / "runs" / name / "picture.png")
-
-
-def test_jobs_do_not_change_the_pictures(four, monkeypatch):
-    folder, _, _ = four
-    monkeypatch.chdir(folder.parent)
-    adam = grid_of(FOUR.replace('["lbfgs", "adam"]', '["adam"]'), threads=2)  # each run on 2 threads, as above
-    assert run_grid(adam, "one", jobs=1).done == 2
-    for one, two in zip(adam.runs, NAMES[2:], strict=True):
-        alone, together = (path / "picture.png" for path in (Path("one/runs") / one.name, folder / "runs" / two))
-        np.testing.assert_array_equal(pixels(alone), pixels(together))
+        assert read_config(run_folder(folder, name) / "settings.ini")["threads"] == 2
+        assert "\nthreads = 2\n" in read_settings(run_folder(folder, name) / "picture.png")
 
 
 def test_the_sheet_shows_the_pictures(four):
     folder, grid, _ = four
     sheet = pixels(folder / "sheet.png")
-    pictures = {(i // 2, i % 2): pixels(folder / "runs" / name / "picture.png") for i, name in enumerate(NAMES)}
+    pictures = {(i // 2, i % 2): pixels(run_folder(folder, name) / "picture.png") for i, name in enumerate(NAMES)}
     layout = arrange("Four of them", ["lbfgs", "adam"], ["α 0.001", "α 0.5"], pictures)
     assert (grid.rows, grid.columns) == (("lbfgs", "adam"), ("α 0.001", "α 0.5"))
     assert sheet.shape == (layout.height, layout.width, 3)
@@ -177,11 +176,12 @@ def test_the_sheet_shows_the_pictures(four):
 def test_the_table_tells_losses_and_settings(four):
     folder, _, _ = four
     rows = table(folder / "table.csv")
-    assert [(row["run"], row["row"], row["column"], row["content_weight"], row["optimizer"]) for row in rows] == [
-        (NAMES[0], "lbfgs", "α 0.001", "0.001", "lbfgs"), (NAMES[1], "lbfgs", "α 0.5", "0.5", "lbfgs"),
-        (NAMES[2], "adam", "α 0.001", "0.001", "adam"), (NAMES[3], "adam", "α 0.5", "0.5", "adam")]
+    assert [(row["row"], row["column"], row["content_weight"], row["optimizer"]) for row in rows] == [
+        ("lbfgs", "α 0.001", "0.001", "lbfgs"), ("lbfgs", "α 0.5", "0.5", "lbfgs"),
+        ("adam", "α 0.001", "0.001", "adam"), ("adam", "α 0.5", "0.5", "adam")]
     for row, name in zip(rows, NAMES, strict=True):
-        result = json.loads((folder / "runs" / name / "result.json").read_text())
+        assert row["run"] == run_folder(folder, name).name
+        result = json.loads((run_folder(folder, name) / "result.json").read_text())
         assert {key: float(row[key]) for key in ("total", "content", "style")} == {
             key: result["losses"][key] for key in ("total", "content", "style")}
         assert (row["iterations"], float(row["seconds"])) == ("3", result["seconds"])
@@ -203,33 +203,48 @@ def test_what_is_done_is_not_done_again(four, monkeypatch):
     assert "Four of them: 4 runs, 4 done, 0 to do\n" in said.getvalue()
 
 
-@pytest.mark.parametrize("change, complaint", [
-    ({"size": 64}, f"size of run {NAMES[0]} is 48 there and 64 here"),
-    ({"learning_rate": 2.0}, f"learning_rate of run {NAMES[0]} is not set there and 2.0 here"),
-    ({"contents": ["painting.png"]}, f"content of run {NAMES[0]} is another image there"),
-    ({"styles": ["photo.png"]}, f"style of run {NAMES[0]} is another image there"),
-    ({"text": FOUR.replace("0.5", "0.25")}, "it has no run 01-02-lbfgs-alpha-0-25"),
-    ({"text": FOUR.replace("0.5", "0.5, 0.25")}, "it has 4 runs, and this one 6"),
-])
-def test_another_experiment_is_refused(four, monkeypatch, change, complaint):
+def test_a_changed_sweep_keeps_what_it_still_has(four, monkeypatch):
+    """Whatever its runs are called and wherever they stand now. What it has no more stays, and is not shown."""
     folder, _, _ = four
+    shutil.copytree(folder, folder.parent / "changed")
     monkeypatch.chdir(folder.parent)
-    before = files(folder)
-    with pytest.raises(InputError) as error:
-        run_grid(grid_of(change.pop("text", FOUR), **change), "four")
-    expected = f"folder 'four' holds another experiment: {complaint}; expected the same, or another folder"
-    assert str(error.value) == expected
-    assert files(folder) == before
+    before, said = files("changed/runs"), io.StringIO()
+    text = FOUR.replace('["lbfgs", "adam"]', '["adam"]').replace("[1e-3, 0.5]", "[0.5, 0.25]")
+    assert run_grid(grid_of(text), "changed", stream=said).done == 2
+    assert "Four of them: 2 runs, 1 done, 1 to do, about " in said.getvalue()
+    assert {path: files("changed/runs")[path] for path in before} == before
+    assert [row["run"] for row in table("changed/table.csv")] == [
+        run_folder("changed", name).name for name in (NAMES[3], "adam-alpha-0-25")]
+    layout = arrange("Four of them", ["adam"], ["α 0.5", "α 0.25"], {(0, 0): pixels(folder / "sheet.png")[:48, :48]})
+    assert pixels("changed/sheet.png").shape[0] <= layout.height < pixels(folder / "sheet.png").shape[0]
+
+
+@pytest.mark.parametrize("change", [
+    {"size": 64}, {"learning_rate": 2.0}, {"contents": ["painting.png"]}, {"styles": ["photo.png"]}, {"init": "noise"},
+    {"init": "photo.png"},
+    {"text": 'snapshots = [2, 3]\n[settings]\nsize = 48\nnetwork = "wavelet"\n[rows]\ncontent_weight = [1e-3, 0.5]'},
+])
+def test_other_settings_are_other_runs(four, monkeypatch, change):
+    folder, grid, _ = four
+    monkeypatch.chdir(folder.parent)
+    assert Folder("four", settle(grid)).done == 4
+    assert Folder("four", settle(grid_of(change.pop("text", FOUR), **change))).done == 0
+
+
+def test_equal_settings_are_one_run(folder):
+    text = f'[settings]{QUICK}[[columns]]\nlabel = "a"\nseed = 0\n[[columns]]\nlabel = "b"\nseed = 0'
+    said = io.StringIO()
+    assert run_grid(grid_of(text), "out", stream=said).total == 1
+    assert "x: 1 run, 0 done, 1 to do\n" in said.getvalue()
+    name, = (path.name for path in Path("out/runs").iterdir())
+    assert [(row["run"], row["column"]) for row in table("out/table.csv")] == [(name, "a"), (name, "b")]
 
 
 def test_folders_that_cannot_be_used(folder):
     Path("full").mkdir()
     Path("full/letter.txt").write_text("dear")
-    Path("broken").mkdir()
-    Path("broken/sweep.json").write_text('{"runs": [1]}')
     for name, complaint in (
         ("full", "folder 'full' is not empty and holds no experiment; expected a new or an empty folder"),
-        ("broken", "folder 'broken' is damaged: its sweep.json cannot be read; expected a new or an empty folder"),
         ("photo.png", "folder 'photo.png' is a file; expected a folder"),
         ("photo.png/x", "folder 'photo.png/x' cannot be"),
     ):
@@ -271,19 +286,20 @@ def test_a_failed_run_is_reported_and_tried_again(folder):
     assert (summary.done, list(summary.failed)) == (1, ["other"])
     assert error.startswith(f"style image {str(folder / 'other.png')!r}: not an image that can be read")
     assert f"1/2  other: failed: {error}\n" in said.getvalue()
-    assert Path("out/runs/01-01-other/error.txt").read_text() == f"{error}\n"
-    assert not Path("out/runs/01-01-other/result.json").exists()
+    other = run_folder("out", "other")
+    assert (other / "error.txt").read_text() == f"{error}\n"
+    assert not (other / "result.json").exists()
     rows = table("out/table.csv")
     assert [row["outcome"] for row in rows] == [f"failed: {error}", "all 3 iterations used"]
     assert Path("out/sheet.png").exists()
 
-    before = files("out/runs/01-02-painting")
-    Path("other.png").write_bytes(whole)
-    assert run_grid(grid_of(text, styles=["other.png", "painting.png"]), "out").done == 2
-    assert files("out/runs/01-02-painting") == before
-    assert not Path("out/runs/01-01-other/error.txt").exists()
-    mended, before = (pixels(f"out/runs/{name}/picture.png") for name in ("01-01-other", "01-02-painting"))
-    np.testing.assert_array_equal(mended, before)
+    before = files("out/runs")
+    said = io.StringIO()
+    Path("other.png").write_bytes(Path("photo.png").read_bytes())  # another image, so another run, and no trace of this
+    assert run_grid(grid_of(text, styles=["other.png", "painting.png"]), "out", stream=said).done == 2
+    assert "2 runs, 1 done, 1 to do" in said.getvalue()
+    assert {path: files("out/runs")[path] for path in before} == before
+    assert [row["outcome"] for row in table("out/table.csv")] == ["all 3 iterations used"] * 2
 
 
 def test_snapshots_and_blends(folder):
@@ -291,13 +307,13 @@ def test_snapshots_and_blends(folder):
     text = f'snapshots = [0, 2, 4]\n[settings]{QUICK.replace("iterations = 3", "")}'
     summary = run_grid(grid_of(text), "out")
     assert (summary.done, summary.failed) == (1, {})
-    run = Path("out/runs/01-01")
+    run = run_folder("out", "x")
     result = nst_np.stylize("photo.png", "painting.png", network="wavelet", size=48, iterations=2, coarse_to_fine=1)
     after = pixels(run / "after-00002.png").astype(int)
     assert np.abs(after - result.image).max() <= 1  # threads differ
     assert [path.name for path in sorted(run.glob("after*"))] == [f"after-0000{count}.png" for count in (0, 2, 4)]
     (run / "after-00002.png").unlink()
-    assert Folder("out", settle(grid_of(text))).result(grid_of(text).runs[0]) is None  # so it would be done again
+    assert Folder("out", settle(grid_of(text))).done == 0  # so it would be done again
 
 
 # --- stopped and continued --------------------------------------------------------------------------------------------
@@ -349,13 +365,15 @@ def ended(process):
 @posix
 def test_a_killed_experiment_is_continued(folder):
     process = started(TWO)
-    first, second = (Path("out/runs") / f"01-0{n}-iterations-{count}" for n, count in ((1, 3), (2, 4)))
-    wait_for(lambda: (first / "result.json").exists() and psutil.Process(process.pid).children())
+    wait_for(lambda: list(Path("out/runs").glob("iterations-3-*/result.json")))
     process.kill()  # the second run is only beginning
     process.communicate()
-    assert [path.name for path in second.iterdir()] == ["settings.ini"]
+    first, second = (record.folder for record in Folder("out", settle(grid_of(TWO))).records)
+    second.mkdir(exist_ok=True)
     before = files(first)
-    (second / ".0123456789abcdef.tmp").write_text("half a picture")
+    for name, hours in ((".0123456789abcdef.tmp", 2), (".1123456789abcdef.tmp", 0)):
+        (second / name).write_text("half a picture")
+        os.utime(second / name, (time.time() - 3600 * hours,) * 2)
 
     said = io.StringIO()
     summary = run_grid(grid_of(TWO), "out", stream=said)
@@ -363,7 +381,9 @@ def test_a_killed_experiment_is_continued(folder):
     assert re.search(r"^Four of them: 2 runs, 1 done, 1 to do, about [\d.]+ s if they are like those before$",
                      said.getvalue(), re.MULTILINE)
     assert files(first) == before
-    assert sorted(files(second)) == ["history.csv", "picture.png", "result.json", "settings.ini"]
+    # Somebody may still be writing what is new.
+    assert sorted(files(second)) == [
+        ".1123456789abcdef.tmp", "history.csv", "picture.png", "result.json", "settings.ini"]
     assert Path("out/sheet.png").exists()
 
 
@@ -385,7 +405,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(folder):
     assert out == "Summary(total=2, done=1, failed={}, interrupted=True)\n"
     assert "Traceback" not in err
     assert ended(worker_process)
-    assert sorted(files("out/runs/01-02-iterations-5000")) == ["settings.ini"]
+    assert sorted(files(run_folder("out", "iterations-5000"))) == ["settings.ini"]
     assert sorted(path.name for path in Path("out").iterdir()) == ["runs", "sweep.json"]
 
 
@@ -415,80 +435,104 @@ def test_which_errors_concern_all_runs(error, is_no_room):
     assert worker._is_no_room(outer) is is_no_room
 
 
-# --- processes --------------------------------------------------------------------------------------------------------
+# --- executors --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def fake_worker(tmp_path, monkeypatch):
-    """Processes that do as the text of their job says, without loading anything."""
-    (tmp_path / "fake_worker.py").write_text(textwrap.dedent("""
-        import json, os, sys, time
-        job = json.loads(sys.stdin.readline())
-        def tell(**news):
-            print(json.dumps(news), flush=True)
-        exec(job["code"])
-    """))
-    monkeypatch.setattr(pool, "_PROGRAM", "import fake_worker")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-
-    def tasks(*codes):
-        return [pool.Task(tmp_path, {"code": code}) for code in codes]
-
-    return tasks
-
-
-def ends(events):
-    return {id(event.task): event for event in events if isinstance(event, pool.End)}
+def done_by(tmp_path, jobs, *codes):
+    """Processes that run Python code: what each returned or raised."""
+    with Processes(jobs) as executor:
+        futures = [executor.submit(exec, textwrap.dedent(code), {}) for code in codes]
+    return [repr(future.result()) if future.exception() is None else str(future.exception()) for future in futures]
 
 
 @posix
-def test_how_processes_end(fake_worker):
-    tasks = fake_worker(
-        "tell(iteration=1, iterations=2); print('noise'); tell(iteration=2, iterations=2)",
-        "tell(error='no such image', no_room=False); sys.exit(1)",
-        "tell(error='disk full', no_room=True); sys.exit(1)",
-        "raise RuntimeError('two\\nlines')",
-        "os.kill(os.getpid(), 9)",
-        "os.kill(os.getpid(), 11)",
-        "sys.exit(3)",
-        "print(7); print('null'); print('[' * 100_000); print('{\"iteration\": 1}'); print('{\"error\": 1}'); "
-        "sys.stdout.buffer.write(b'\\xff\\n'); tell(error='after all that', no_room=False); sys.exit(1)",
-    )
-    events = list(pool.work(tasks, 2))
-    over = ends(events)
-    assert [(over[id(task)].error, over[id(task)].no_room) for task in tasks] == [
-        (None, False), ("no such image", False), ("disk full", True), ("lines", False),
-        ("killed by signal 9, as is done where memory runs out", False), ("killed by signal 11", False),
-        ("ended with exit code 3", False), ("after all that", False)]
-    progress = [(event.iteration, event.iterations) for event in events if isinstance(event, pool.Progress)]
-    assert progress == [(1, 2), (2, 2)]
+def test_how_processes_end(tmp_path):
+    ends = done_by(
+        tmp_path, 2, "print('noise')", "raise ValueError('no such image')", "import os; os.kill(os.getpid(), 9)",
+        "import os; os.kill(os.getpid(), 11)", "import sys; sys.exit(3)", "import os; os._exit(0)",
+        "import sys; sys.stderr.write('two\\nlines\\n'); sys.exit(1)",
+        "class Odd(Exception): pass\nraise Odd('that does not pickle')")
+    assert ends[:-1] == [
+        "None", "no such image", "killed by signal 9, as is done where memory runs out", "killed by signal 11",
+        "ended with exit code 3", "ended with exit code 0", "lines"]
+    assert "pickle" in ends[-1]
 
 
-def test_so_many_at_a_time_and_in_order(fake_worker, tmp_path):
-    code = textwrap.dedent(f"""
+def test_so_many_at_a_time(tmp_path):
+    code = f"""
+        import os, time
         os.chdir({str(tmp_path)!r})
         open('starts', 'a').write('+')
         while open('starts').read().count('+') < 2:  # the first waits for the second, however late that starts
             time.sleep(0.01)
         time.sleep(0.2)
         open('starts', 'a').write('-')
-    """)
-    tasks = fake_worker(*[code] * 5)
-    list(pool.work(tasks, 2))
+    """
+    assert done_by(tmp_path, 2, *[code] * 5) == ["None"] * 5
     level = highest = 0
     for sign in (tmp_path / "starts").read_text():
         level += 1 if sign == "+" else -1
         highest = max(highest, level)
     assert (highest, level) == (2, 0)
-    one = fake_worker(*(f"tell(iteration={n}, iterations=9)" for n in range(4)))
-    assert [event.iteration for event in pool.work(one, 1) if isinstance(event, pool.Progress)] == [0, 1, 2, 3]
 
 
-def test_who_stops_listening_ends_the_processes(fake_worker):
-    with closing(pool.work(fake_worker("tell(iteration=1, iterations=2); time.sleep(60)"), 1)) as events:
-        next(events)
-        child, = psutil.Process().children()
-    assert not child.is_running()
+def test_what_runs_is_ended(tmp_path):
+    executor, before = Processes(1), set(psutil.Process().children())
+    futures = [executor.submit(time.sleep, 60) for _ in range(2)]
+    wait_for(lambda: set(psutil.Process().children()) - before)
+    executor.shutdown(cancel_futures=True)
+    assert not set(psutil.Process().children()) - before
+    assert futures[0].exception() is not None
+    assert futures[1].cancelled()
+
+
+def test_runs_on_any_executor(folder):
+    """Threads of this process, or processes of `concurrent.futures`: the same pictures."""
+    text = f"[settings]{QUICK}[columns]\nseed = [1, 2]"
+    context = multiprocessing.get_context("spawn")
+    pictures = []
+    for name, executor in (("own", None), ("threads", ThreadPoolExecutor(1)),
+                           ("pool", ProcessPoolExecutor(2, mp_context=context))):
+        said = io.StringIO()
+        assert run_grid(grid_of(text, threads=1), name, stream=said, executor=executor).done == 2
+        assert re.search(r"^2/2  seed", said.getvalue(), re.MULTILINE)
+        pictures.append([pixels(run_folder(name, f"seed-{n}") / "picture.png") for n in (1, 2)])
+        if executor is not None:
+            assert executor.submit(abs, -1).result() == 1  # it is not shut down
+            executor.shutdown()
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+
+
+class Crashing(ThreadPoolExecutor):
+    """An executor, the first of whose calls kills the process that does it."""
+
+    def __init__(self):
+        super().__init__(1)
+        self._processes, self._first = Processes(1), True
+
+    def submit(self, *call):
+        first, self._first = self._first, False
+        return self._processes.submit(os.kill, 0, 9) if first else self._processes.submit(*call)
+
+
+@posix
+def test_a_crash_leaves_the_other_runs(folder):
+    said = io.StringIO()
+    summary = run_grid(grid_of(f"[settings]{QUICK}[columns]\nseed = [1, 2]"), "out", stream=said, executor=Crashing())
+    error = "killed by signal 9, as is done where memory runs out"
+    assert (summary.done, summary.failed) == (1, {"seed 1": error})
+    assert f"1/2  seed 1: failed: {error}\n" in said.getvalue()
+    assert [row["outcome"] for row in table("out/table.csv")] == [f"failed: {error}", "all 3 iterations used"]
+    assert run_grid(grid_of(f"[settings]{QUICK}[columns]\nseed = [1, 2]"), "out").failed == {}
+
+
+def test_a_run_that_somebody_else_has_done_is_left_alone(folder):
+    grid = settle(grid_of(f"[settings]{QUICK}"))
+    assert run_grid(grid, "out").done == 1
+    before = files("out/runs")
+    worker.work(Folder("out", grid).records[0], grid.runs[0].config)
+    assert files("out/runs") == before
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
@@ -546,21 +590,6 @@ def test_what_all_runs_have_in_common():
     assert "[machine]" not in common_settings(alone)
 
 
-@pytest.mark.parametrize("setting, what", [
-    ("content", "image"), ("style", "image"), ("init", "image"), ("weights", "file"),
-])
-def test_differences_of_files_count_where_there_are_pictures(setting, what):
-    one, other = "0" * 64, "1" * 64
-    there, here = {"a": {setting: one, "size": "2"}}, {"a": {setting: other, "size": "2"}}
-    assert difference(there, here, []) is None
-    assert difference(there, here, ["a"]) == f"{setting} of run a is another {what} there"
-    assert difference(there, there, ["a"]) is None
-    word = {"a": {setting: "noise", "size": "2"}}
-    assert difference(word, here, []) == f"{setting} of run a is noise there and a file here"
-    mix = {"a": {**word["a"], setting: "mix"}}
-    assert difference(mix, word, []) == f"{setting} of run a is mix there and noise here"
-
-
 @pytest.mark.parametrize("content, init, weights, expected", [
     ("none", "noise", "random:0", ("none", "noise", "random:0")),
     ("photo.png", "content", "auto", ("{}/photo.png", "content", "auto")),
@@ -572,14 +601,14 @@ def test_words_of_settings_are_no_files(folder, content, init, weights, expected
         Path(name).mkdir()
     Path("vgg19.h5").write_text("weights")
     grid = grid_of("", contents=[content], network="vgg19", init=init, weights=weights)
-    config = Folder("out", grid).config(grid.runs[0], 1, None)
+    config = Folder("out", grid).records[0].config(1, None)
     assert (config.content, config.init, config.weights) == tuple(text.format(folder) for text in expected)
 
 
 def test_files_count_by_what_is_in_them(folder):
     def digest(**given):
         grid = grid_of("", **{"network": "vgg19", "init": "start.png", "weights": "w/vgg19.h5", **given})
-        return Folder("out", grid).digest(grid.runs[0])
+        return Folder("out", grid).records[0].digest
 
     image, painting = (Path(name).read_bytes() for name in ("photo.png", "painting.png"))
     Path("w").mkdir()
@@ -596,19 +625,16 @@ def test_files_count_by_what_is_in_them(folder):
     assert digest() != first
 
 
-@pytest.mark.parametrize("text", [
-    "", "total\n1\n", "iteration,total\nnan,1\n", "iteration,total\ninf,1\n", "iteration,total\n1\n", "iteration\nx\n",
-    "iteration,total\n1,2,3\n", "\0",
-])
-def test_a_damaged_history_is_none(folder, text):
-    kept = Folder("out", grid_of(""))
-    run, = kept.grid.runs
-    kept.run_folder(run).mkdir(parents=True)
-    history = kept.run_folder(run) / "history.csv"
+def test_a_damaged_history_is_none(folder):
+    record, = Folder("out", grid_of("")).records
+    record.folder.mkdir(parents=True)
+    history = record.folder / "history.csv"
     history.write_text("iteration,total\n1,2.5\n")
-    assert kept.history(run) == [{"iteration": 1, "total": 2.5}]
-    history.write_text(text)
-    assert kept.history(run) == []
+    assert record.history() == [{"iteration": 1, "total": 2.5}]
+    for text in ("", "total\n1\n", "iteration,total\nnan,1\n", "iteration,total\ninf,1\n", "iteration,total\n1\n",
+                 "iteration\nx\n", "iteration,total\n1,2,3\n", "\0"):
+        history.write_text(text)
+        assert record.history() == []
 
 
 def test_modules_in_the_current_folder_are_left_alone(folder):
@@ -621,37 +647,36 @@ def test_modules_in_the_current_folder_are_left_alone(folder):
 def test_a_run_that_ends_before_its_last_snapshot(folder):
     """It is one run of the report; the places that it did not come to tell how it ended."""
     kept = Folder("out", grid_of("snapshots = [1, 2, 9, 10]"))
-    run, = kept.grid.runs
-    kept.run_folder(run).mkdir(parents=True)
+    record, = kept.records
+    record.folder.mkdir(parents=True)
     for count in (1, 2):
-        Image.new("RGB", (4, 4)).save(kept.run_folder(run) / f"after-0000{count}.png")
+        Image.new("RGB", (4, 4)).save(record.folder / f"after-0000{count}.png")
     rows = [{"iteration": n, "total": 9.0 - n, "seconds": 0.5 * n} for n in range(4)]
-    (kept.run_folder(run) / "history.csv").write_text(
+    (record.folder / "history.csv").write_text(
         "iteration,total,seconds\n" + "".join(f"{n},{9.0 - n},{0.5 * n}\n" for n in range(4)))
-    result = Result(kept.digest(run), "converged", "it is flat", {"total": 6.0}, 1.5, 3, 4, "")
-    write_result(kept.run_folder(run), result)
-    cells = list(_report_cells("report", kept, run))
+    result = Result(record.digest, "converged", "it is flat", {"total": 6.0}, 1.5, 3, 4, "")
+    (record.folder / "result.json").write_text(json.dumps(vars(result)))
+    name = record.folder.name
+    cells = list(_report_cells("report", record, kept.grid.columns))
     told = [(cell.column, cell.run, cell.label, cell.message, cell.seconds, cell.losses, cell.history)
             for cell in cells]
     assert told == [
-        (0, "01-01", "x, 1 iteration", "after 1 of 3 iterations", 0.5, {"total": 8.0}, []),
-        (1, "01-01", "x, 2 iterations", "after 2 of 3 iterations", 1.0, {"total": 7.0}, []),
-        (2, "01-01", "x", "it is flat", 1.5, {"total": 6.0}, []),
-        (3, "01-01", "x", "it is flat", 1.5, {"total": 6.0}, rows)]
+        (0, name, "x, 1 iteration", "after 1 of 3 iterations", 0.5, {"total": 8.0}, []),
+        (1, name, "x, 2 iterations", "after 2 of 3 iterations", 1.0, {"total": 7.0}, []),
+        (2, name, "x", "it is flat", 1.5, {"total": 6.0}, []),
+        (3, name, "x", "it is flat", 1.5, {"total": 6.0}, rows)]
     assert [cell.picture is None for cell in cells] == [False, False, True, True]
 
 
 def test_damaged_results_are_done_again(folder):
-    grid = settle(grid_of(FOUR))
-    kept = Folder("out", grid)
-    run = kept.run_folder(grid.runs[0])
-    run.mkdir(parents=True)
-    Image.new("RGB", (4, 4)).save(run / "picture.png")
-    good = vars(Result(kept.digest(grid.runs[0]), "budget", "", {"total": 1.0}, 1.0, 3, 4, "wavelet"))
+    record = Folder("out", settle(grid_of(FOUR))).records[0]
+    record.folder.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(record.folder / "picture.png")
+    good = vars(Result(record.digest, "budget", "", {"total": 1.0}, 1.0, 3, 4, "wavelet"))
     for text, is_done in ((json.dumps(good), True), ("{", False), ("[]", False), ("{}", False),
                           (json.dumps({**good, "digest": "other"}), False), (json.dumps({**good, "more": 1}), False)):
-        (run / "result.json").write_text(text)
-        assert (kept.result(grid.runs[0]) is not None) is is_done
-    (run / "result.json").write_text(json.dumps(good))
-    (run / "picture.png").unlink()
-    assert kept.result(grid.runs[0]) is None
+        (record.folder / "result.json").write_text(text)
+        assert (record.result() is not None) is is_done
+    (record.folder / "result.json").write_text(json.dumps(good))
+    (record.folder / "picture.png").unlink()
+    assert record.result() is None

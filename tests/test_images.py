@@ -335,6 +335,44 @@ def test_orientation_of_a_jpeg(tmp_path, orientation):
     np.testing.assert_allclose(grey_of(load_image(path))[::8, ::8], UPRIGHT[orientation], atol=1)
 
 
+PNG_MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "I;16")
+
+
+@pytest.mark.parametrize("mode", [*PNG_MODES, "I", "F", "CMYK", "YCbCr"])
+def test_an_image_in_memory_is_read_as_its_file_is(tmp_path, mode):
+    """In any mode, upright, on white, and left as it was."""
+    if mode in ("I;16", "I", "F"):
+        image = Image.fromarray(SIXTEEN_BITS.astype("<u2")).convert(mode)
+    else:
+        image = Image.fromarray(random_pixels(4, 6, 4)).convert("RGB" if mode in ("CMYK", "YCbCr", "P") else "RGBA")
+        image = image.convert(mode)
+    image.getexif()[0x0112] = 1 if mode == "CMYK" else 6  # Pillow 13 does not turn a TIFF file with inks
+    before = image.tobytes(), image.mode, image.size
+    picture = load_image(image)
+    path = saved(tmp_path, image, "image.png" if mode in PNG_MODES else "image.tif", exif=image.getexif())
+    for stored in (load_image(path), load_image(Image.open(path))):
+        np.testing.assert_allclose(picture.pixels, stored.pixels, atol=0 if mode != "YCbCr" else 3)
+        assert (picture.alpha is None) == (stored.alpha is None) == (mode not in ("RGBA", "LA"))
+        if picture.alpha is not None:
+            np.testing.assert_array_equal(picture.alpha, stored.alpha)
+    assert (image.tobytes(), image.mode, image.size) == before
+    np.testing.assert_array_equal(load_image(image, size=3, fit="square").pixels,
+                                  fit_image(picture.pixels, 3, "square"))
+
+
+def test_an_image_in_memory_that_cannot_be_read(tmp_path):
+    path = saved(tmp_path, Image.fromarray(random_pixels(64, 64)))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ImageError, match=r"^style image: not an image that can be read \(.+\)$"):
+        load_image(Image.open(path), name="style image")
+    closed = Image.open(path)
+    closed.close()
+    with pytest.raises(ImageError, match="^image: not an image that can be read "):
+        load_image(closed)
+    with pytest.raises(ImageError, match="^image: 5×0 is no pixels$"):
+        load_image(Image.new("RGB", (5, 0)))
+
+
 def test_orientation_turns_alpha_and_sixteen_bits_too(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.array([[[0, 10], [0, 20]]], np.uint8), "LA"), exif=oriented(6))
     np.testing.assert_array_equal(load_image(path).alpha, [[10], [20]])

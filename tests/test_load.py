@@ -187,12 +187,16 @@ def test_random_weights_are_those_of_their_seed():
     assert load_weights("vgg19", "random:3").checksum in network.describe()
 
 
-def test_weights_format_reaches_the_file(tmp_path):
+def test_weights_format_reaches_the_file(tmp_path, photo, painting):
     path = tmp_path / "mine.safetensors"
     test_weights.write_state_dict(path, "vgg16", "features")
     for weights_format, whose in (("caffe", "Caffe's as said; input BGR"),
                                   ("torchvision", "torchvision's as said; input (RGB")):
-        assert f"(format safetensors, {whose}" in load_network("vgg16", path, weights_format=weights_format).describe()
+        network = load_network("vgg16", path, weights_format=weights_format)
+        assert f"(format safetensors, {whose}" in network.describe()
+        assert network.weights_format == weights_format
+    with pytest.raises(InputError, match="weights_format is 'caffe', but the network that is given was"):
+        transfer.stylize(photo, painting, network=network, weights_format="caffe")
     path.unlink()
 
 

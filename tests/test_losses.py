@@ -176,7 +176,7 @@ def test_a_tiled_style_has_the_same_loss(kind):
 
 def test_relative_losses_are_shares():
     rng = np.random.default_rng(0)
-    P = rng.standard_normal((6, 7, 4)) + 3
+    P = rng.standard_normal((6, 7, 4)) + 1
     A = losses.gram_per_position(BACKEND, P)
     black, mean = np.zeros_like(P), np.broadcast_to(P.mean((0, 1)), P.shape)
     relative = losses.RelativeContentLoss(P, losses.variation(BACKEND, P), center=False)
@@ -195,6 +195,19 @@ def test_centred_content_loss_does_not_see_a_shift_of_channels():
     assert shifted == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(gradient2, gradient, atol=1e-14)
     np.testing.assert_allclose(gradient.sum((0, 1)), 0, atol=1e-14)
+
+
+def test_a_content_image_without_contrast_has_a_floor():
+    """Strokes on it are a share of its features' energy then, not of what hardly varies."""
+    rng = np.random.default_rng(0)
+    varied, strokes = rng.standard_normal((2, 6, 7, 4))
+    for contrast in (0.0, 0.05, 0.2):
+        P = 4 + contrast * varied
+        loss = losses.RelativeContentLoss(P, losses.variation(BACKEND, P), center=False)
+        value = losses.value_and_grad(BACKEND, loss, P + strokes)[0]
+        assert value == pytest.approx((strokes**2).sum() / (0.1 * (P**2).sum()))
+    P = 1 + varied
+    assert losses.variation(BACKEND, P) == pytest.approx(((P - P.mean((0, 1))) ** 2).sum())
 
 
 @pytest.mark.parametrize("target", [0.0, 4.0])

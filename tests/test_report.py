@@ -24,7 +24,7 @@ from nst_np.errors import InputError, NSTError
 from nst_np.images import encode_jpeg
 from nst_np.report import animation, folder, rendering
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account, Frame, Recorder
-from nst_np.transfer import StylizeResult
+from nst_np.results import StylizeResult
 
 for package in ("jinja2", "matplotlib", "plotly"):
     pytest.importorskip(package)

@@ -7,7 +7,9 @@ be empty for the project and not to be for a small source that breaks it.
 from __future__ import annotations
 
 import ast
+import doctest
 import graphlib
+import importlib
 import re
 import subprocess
 import sys
@@ -32,6 +34,7 @@ LEVELS = {
     "gradcheck": 1,
     "optimize": 1,
     "pieces": 1,
+    "ranges": 1,
     "backend": 2,
     "presets": 2,
     "descent": 3,
@@ -48,6 +51,7 @@ LEVELS = {
     "forecast": 8,
     "inputs": 8,
     "load": 8,
+    "results": 8,
     "canvas": 4,
     "transfer": 9,
     "callbacks": 10,
@@ -274,6 +278,13 @@ def test_the_lessons_run(page, calls, prints, capsys):
     assert calls in code
     exec(compile(code, page, "exec"), {})
     assert prints in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", [module for module, source in PROJECT.items() if ">>> " in source])
+def test_the_examples_in_docstrings_run(module):
+    failed, tried = doctest.testmod(importlib.import_module(module))
+    assert tried > 0
+    assert failed == 0
 
 
 def test_changelog_has_this_version():

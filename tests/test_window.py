@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from nst_np.errors import InputError
 from nst_np.report import window as module
 from nst_np.report.window import Window, open_window
-from nst_np.transfer import Step
+from nst_np.results import Step
 
 NO_SCREEN = "no screen: --show is left out; --report FOLDER makes a page instead"
 

@@ -146,8 +146,8 @@ def _print_runs(grid: Grid) -> None:
     from nst_np.experiments.tables import varying
 
     names = varying([run.config for run in grid.runs])
-    width = max(len(run.name) for run in grid.runs)
+    width = max(len(run.label) for run in grid.runs)
     for run in grid.runs:
         settings = (f"{name} = {format_option(getattr(run.config, name))}" for name in names)
-        line = f"{run.name:{width}}  {'; '.join(settings)}"
+        line = f"{run.label:{width}}  {'; '.join(settings)}"
         write_out(f"{line.rstrip()}\n")

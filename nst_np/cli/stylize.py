@@ -14,7 +14,7 @@ from nst_np.config import Config, parse_option, replace
 from nst_np.errors import InputError
 
 if TYPE_CHECKING:
-    from nst_np.transfer import StylizeResult
+    from nst_np.results import StylizeResult
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

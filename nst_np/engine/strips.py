@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nst_np.engine.blas import one_blas_thread
 from nst_np.engine.memory import Stack, Take
 
 Array = Any
@@ -39,8 +40,21 @@ class _AtWork(threading.local):
     now = False
 
 
+class _Turn:
+    """Whose strips are worked on: one caller's at a time, as they want all cores."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Nobody's: after a fork, whoever had the turn does not exist in the child."""
+        self.taken = threading.Lock()
+
+
 _AT_WORK = _AtWork()
-_ONE_AT_A_TIME = threading.Lock()  # one caller's strips: they want all cores, and BLAS's limit is the process's
+_TURN = _Turn()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_TURN.renew)
 
 
 class Strips:
@@ -57,7 +71,6 @@ class Strips:
         self.xp, self._host = xp, xp is np
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0  # whose the pool is
-        self._blas: Any = None
         self._stack = Stack()
 
     def rows(self, length: int, row_bytes: int, strip_bytes: int) -> int:
@@ -102,7 +115,7 @@ class Strips:
             finally:
                 _AT_WORK.now = False
 
-        with _ONE_AT_A_TIME, self._limited_blas():
+        with _TURN.taken, one_blas_thread():
             helpers: list[Future[None]] = []
             try:
                 helpers += (self._helpers().submit(work) for _ in range(min(self.threads, len(parts)) - 1))
@@ -113,15 +126,6 @@ class Strips:
         for helper in helpers:
             helper.result()
         return [results[index] for index in range(len(parts))]
-
-    def _limited_blas(self) -> AbstractContextManager[Any]:
-        """BLAS on one thread."""
-        if self._blas is None:
-            from threadpoolctl import ThreadpoolController
-
-            self._blas = ThreadpoolController()
-        limited: AbstractContextManager[Any] = self._blas.limit(limits=1, user_api="blas")
-        return limited
 
     def _helpers(self) -> ThreadPoolExecutor:
         """The other threads. A process that was forked has none of its parent's."""

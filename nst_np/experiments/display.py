@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +23,7 @@ class Display:
     def __init__(self, stream: Stream | None, runs: Sequence[Run]) -> None:
         self._stream = stream
         # Until a run says how many they are, those of one size.
-        self._expected = {run.name: run.config.iterations for run in runs}
+        self._expected = {run.place: run.config.iterations for run in runs}
         self._done = dict.fromkeys(self._expected, 0)
         self._over = 0
         self._start = time.monotonic()
@@ -39,13 +38,13 @@ class Display:
 
     def moved(self, run: Run, iteration: int, iterations: int) -> None:
         """A run has come to an iteration, of as many as there will be."""
-        self._expected[run.name], self._done[run.name] = iterations, iteration
+        self._expected[run.place], self._done[run.place] = iterations, iteration
         self._show()
 
     def over(self, run: Run, line: str) -> None:
         """A run has ended, as `line` says."""
         self._over += 1
-        self._done[run.name] = self._expected[run.name]  # it may have ended early
+        self._done[run.place] = self._expected[run.place]  # it may have ended early
         self.say(f"{self._over}/{len(self._expected)}  {run.label}: {line}")
         self._show()
 
@@ -62,22 +61,14 @@ class Display:
         if self._bar is not None:
             self._bar.close()
 
-    @property
-    def seconds_left(self) -> float:
-        """How long the rest will take if it goes on as it went; infinite before the first iteration."""
-        done, total = sum(self._done.values()), sum(self._expected.values())
-        return (time.monotonic() - self._start) * (total / done - 1) if done else math.inf
-
     def _show(self) -> None:
         done, total = sum(self._done.values()), sum(self._expected.values())
+        # The rest is taken to go as it went; before the first iteration, nothing is known.
+        left = f", {duration((time.monotonic() - self._start) * (total / done - 1))} left" if done else ""
         if self._bar is not None:
-            self._bar.total = total
-            self._bar.set_postfix_str(f"{self._over}/{len(self._expected)} runs{self._left()}", refresh=False)
-            self._bar.n = done
+            self._bar.total, self._bar.n = total, done
+            self._bar.set_postfix_str(f"{self._over}/{len(self._expected)} runs{left}", refresh=False)
             self._bar.refresh()
         elif done * 10 // total > self._tenth and done < total:
             self._tenth = done * 10 // total
-            self.say(f"{done} of {total} iterations of all runs{self._left()}")
-
-    def _left(self) -> str:
-        return f", {duration(self.seconds_left)} left" if math.isfinite(self.seconds_left) else ""
+            self.say(f"{done} of {total} iterations of all runs{left}")

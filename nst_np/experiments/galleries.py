@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +10,12 @@ import numpy as np
 
 from nst_np import images, report
 from nst_np.config import Config, format_config
-from nst_np.errors import ImageError, InputError, NSTError
-from nst_np.experiments.folder import SHEET, Folder, Result, reason
-from nst_np.experiments.grid import Run
+from nst_np.errors import ImageError, NSTError
+from nst_np.experiments.folder import SHEET, Folder
+from nst_np.experiments.record import Record
 from nst_np.experiments.tables import outcome
 from nst_np.images.sheets import Cell, contact_sheet
-from nst_np.report.rendering import check_packages
 
-_REPORTS = "reports"  # in the folder of the report: a folder for each run's own
 _PICTURE_SIDE, _PICTURE_QUALITY = 480, 82  # of the pictures in the page
 
 
@@ -34,7 +31,7 @@ def write_sheet(folder: Folder) -> None:
         If that is not possible.
     """
     grid = folder.grid
-    cells = {picture.place: picture.cell for run in grid.runs for picture in _pictures(folder, run, folder.result(run))}
+    cells = {place: cell for record in folder.records for place, _, cell in _shown(record)}
     try:
         sheet = contact_sheet(grid.title, grid.rows, grid.columns, cells)
         images.save_image(folder.path / SHEET, sheet, quality=100)
@@ -42,35 +39,21 @@ def write_sheet(folder: Folder) -> None:
         raise NSTError(str(error)) from error
 
 
-@dataclass(frozen=True, eq=False)
-class _Picture:
-    """What there is to see of a run at one place of the sheet.
-
-    Attributes
-    ----------
-    place : row and column.
-    cell : a picture, or what to say where there is none.
-    iteration : after which it was so; None for the run's final picture.
-    """
-
-    place: tuple[int, int]
-    cell: Cell
-    iteration: int | None
+def _shown(record: Record) -> Iterator[tuple[tuple[int, int], int | None, Cell]]:
+    """What there is to see of a run: place on the sheet, iteration (None: the final picture), picture or message."""
+    iterations: list[int | None] = [*record.run.snapshots] or [None]
+    for (place, file), iteration in zip(record.run.pictures.items(), iterations, strict=True):
+        yield place, iteration, _cell(record, file, iteration)
 
 
-def _pictures(folder: Folder, run: Run, result: Result | None) -> Iterator[_Picture]:
-    iterations: list[int | None] = [*run.snapshots] or [None]
-    for (place, file), iteration in zip(run.pictures.items(), iterations, strict=True):
-        yield _Picture(place, _cell(folder, run, result, file, iteration), iteration)
-
-
-def _cell(folder: Folder, run: Run, result: Result | None, file: str, iteration: int | None) -> Cell:
+def _cell(record: Record, file: str, iteration: int | None) -> Cell:
+    result = record.result()
     if result is None:
-        return outcome(folder, run)
+        return outcome(record)
     if iteration is not None and iteration > result.nit:
         return f"ended after {result.nit} iterations"
     try:
-        return images.load_image(folder.run_folder(run) / file).pixels.astype(np.uint8)  # as they are in the file
+        return images.load_image(record.folder / file).pixels.astype(np.uint8)  # as they are in the file
     except ImageError as error:
         return str(error)
 
@@ -78,40 +61,9 @@ def _cell(folder: Folder, run: Run, result: Result | None, file: str, iteration:
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def run_report(path: str | None, run: Run) -> str | None:
+def run_report(path: str | Path, record: Record) -> Path:
     """The folder of a run's own report, inside of that of the whole report."""
-    return None if path is None else str(Path(path).absolute() / _REPORTS / run.name)
-
-
-def check_report_folder(path: str, folder: Folder, configs: Mapping[str, Config]) -> None:
-    """Refuse the folder of a report, before a long run, if it holds anything else.
-
-    Parameters
-    ----------
-    path : the folder, which can be that of the experiment.
-    folder : the experiment.
-    configs : the settings of every run that is to be done, with the folder of its own report.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written to or holds another report, or if a package that reports need is not installed.
-    """
-    check_packages()
-    folder.check(Path(path), f"report {path!r}")
-    for config in configs.values():
-        if config.report is not None and Path(config.report).exists():
-            report.check_report(config.report, config)
-
-
-def claim_report_folder(path: str, folder: Folder) -> None:
-    """Make the folder of a report, and that of the runs' own; or `InputError`."""
-    what = f"report {path!r}"
-    folder.claim(Path(path), what)
-    try:
-        (Path(path) / _REPORTS).mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{what} cannot be written: {reason(error)}") from error
+    return Path(path) / "reports" / record.folder.name
 
 
 def write_report(path: str, folder: Folder, command: str) -> None:
@@ -123,35 +75,33 @@ def write_report(path: str, folder: Folder, command: str) -> None:
         If that is not possible.
     """
     grid = folder.grid
-    cells = [cell for run in grid.runs for cell in _report_cells(path, folder, run)]
+    cells = [cell for record in folder.records for cell in _report_cells(path, record, grid.columns)]
     common = common_settings([run.config for run in grid.runs])
     report.write_gallery(path, report.Gallery(grid.title, command, grid.rows, grid.columns, cells, common))
 
 
-def _report_cells(path: str, folder: Folder, run: Run) -> Iterator[report.Cell]:
+def _report_cells(path: str, record: Record, columns: Sequence[str]) -> Iterator[report.Cell]:
     """The cells of a run: one, or one for each snapshot, with the losses as they were then."""
-    result, history, last = folder.result(run), folder.history(run), [*run.pictures][-1]
-    page = Path(_REPORTS) / run.name / report.REPORT_FILE
-    link = page.as_posix() if (Path(path) / page).is_file() else None
-    for picture in _pictures(folder, run, result):
-        jpeg = None
-        if not isinstance(picture.cell, str):
-            jpeg = images.encode_jpeg(picture.cell, _PICTURE_SIDE, _PICTURE_QUALITY)
-        cell = partial(report.Cell, *picture.place, run.name, picture=jpeg, link=link,
-                       history=history if result is not None and picture.place == last else [])
+    result, error, history = record.result(), record.error(), record.history()
+    page = run_report(path, record) / report.REPORT_FILE
+    link = page.relative_to(path).as_posix() if page.is_file() else None
+    for place, iteration, shown in _shown(record):
+        picture = None if isinstance(shown, str) else images.encode_jpeg(shown, _PICTURE_SIDE, _PICTURE_QUALITY)
+        is_last = result is not None and place == [*record.run.pictures][-1]
+        cell = partial(report.Cell, *place, record.folder.name, picture=picture, link=link,
+                       history=history if is_last else [])
         if result is None:
-            error = folder.error(run)
-            yield cell(run.label, status=report.PLANNED if error is None else "failed", message=error or "", seconds=0,
-                       losses={})
-        elif picture.iteration is None or picture.iteration > result.nit:
-            yield cell(run.label, status=result.status, message=result.message, seconds=result.seconds,
+            yield cell(record.run.label, status=report.PLANNED if error is None else "failed", message=error or "",
+                       seconds=0, losses={})
+        elif iteration is None or iteration > result.nit:
+            yield cell(record.run.label, status=result.status, message=result.message, seconds=result.seconds,
                        losses=result.losses)
         else:
-            terms = next((dict(line) for line in history if line["iteration"] == picture.iteration), {})
-            seconds = terms.pop("seconds", 0)
-            terms.pop("iteration", None)
-            yield cell(f"{run.label}, {folder.grid.columns[picture.place[1]]}", status=result.status, seconds=seconds,
-                       message=f"after {picture.iteration} of {result.nit} iterations", losses=terms)
+            terms = next((dict(line) for line in history if line["iteration"] == iteration), {"iteration": iteration})
+            del terms["iteration"]
+            yield cell(f"{record.run.label}, {columns[place[1]]}", status=result.status,
+                       message=f"after {iteration} of {result.nit} iterations", seconds=terms.pop("seconds", 0),
+                       losses=terms)
 
 
 def common_settings(configs: list[Config]) -> str:

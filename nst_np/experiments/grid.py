@@ -9,7 +9,6 @@ from typing import Any
 
 from nst_np.config import Config, replace
 from nst_np.errors import InputError
-from nst_np.experiments.labels import slug
 from nst_np.experiments.sweep import CONTENTS, STYLES, Axis, Sweep, Variant
 from nst_np.presets import with_preset
 
@@ -25,14 +24,12 @@ class Run:
 
     Attributes
     ----------
-    name : that of its folder: row and column from 1, then what it is, in small letters.
     label : what it is, for people.
     config : its settings, without files to write.
     row, column : its place, from 0; if there are snapshots, that of the first of them.
     snapshots : iterations after which its picture is shown; none: its final picture is.
     """
 
-    name: str
     label: str
     config: Config
     row: int
@@ -40,10 +37,15 @@ class Run:
     snapshots: tuple[int, ...] = ()
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Row and column."""
+        return self.row, self.column
+
+    @property
     def pictures(self) -> dict[tuple[int, int], str]:
         """``{(row, column): file}`` of all places that it fills."""
         if not self.snapshots:
-            return {(self.row, self.column): PICTURE}
+            return {self.place: PICTURE}
         return {(self.row, self.column + n): snapshot_file(count) for n, count in enumerate(self.snapshots)}
 
 
@@ -94,9 +96,8 @@ def expand(sweep: Sweep, contents: Sequence[str], styles: Sequence[str], given: 
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             label = _joined(row.label, column.label)
-            name = "-".join(filter(None, (f"{i + 1:02d}", f"{j + 1:02d}", slug(label))))
             config = _config(sweep, given, row, column, label)
-            runs.append(Run(name, label or sweep.title, config, i, j, sweep.snapshots))
+            runs.append(Run(label or sweep.title, config, i, j, sweep.snapshots))
     iterations = tuple(f"{count} iteration{'s' * (count != 1)}" for count in sweep.snapshots)
     return Grid(sweep.title, tuple(row.label for row in rows), iterations or tuple(column.label for column in columns),
                 tuple(runs), sweep.preset)

@@ -23,13 +23,13 @@ def labels(variants: Sequence[Settings]) -> list[str]:
 
     Equal weights of layers go without saying, unless it is by them that variants differ.
     """
-    varying = [name for name in _names(variants) if len({_text(variant.get(name)) for variant in variants}) > 1]
-    names = varying or _names(variants)
+    named = list(dict.fromkeys(name for variant in variants for name in variant))
+    names = [name for name in named if len({format_option(each.get(name)) for each in variants}) > 1] or named
     short = [_SEPARATOR.join(_item(name, variant[name], len(names) > 1) for name in names if name in variant)
              for variant in variants]
     if len(set(short)) == len(short):
         return short
-    return [_SEPARATOR.join(f"{_called(name)} {_text(variant[name])}" for name in names if name in variant)
+    return [_SEPARATOR.join(f"{_called(name)} {format_option(variant[name])}" for name in names if name in variant)
             for variant in variants]
 
 
@@ -59,16 +59,8 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain)[:_LONGEST_SLUG].strip("-")
 
 
-def _names(variants: Sequence[Settings]) -> list[str]:
-    return list(dict.fromkeys(name for variant in variants for name in variant))
-
-
 def _called(name: str) -> str:
     return _SYMBOLS.get(name, name.replace("_", " "))
-
-
-def _text(value: Any) -> str:
-    return format_option(value)
 
 
 def _item(name: str, value: Any, among_others: bool) -> str:
@@ -83,7 +75,7 @@ def _item(name: str, value: Any, among_others: bool) -> str:
     elif kind is list:
         text = " : ".join(map(number, value))
     else:
-        text = _text(value)
+        text = format_option(value)
     return text if kind in (dict, str) and not among_others else f"{_called(name)} {text}"
 
 

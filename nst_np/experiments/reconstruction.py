@@ -57,17 +57,10 @@ def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: b
     settings = {**(plain_settings if preset is None else {}), other: (NO_IMAGE,) if other == "style" else NO_IMAGE,
                 f"{what}_weight": 1.0, **_START[what]}
     plain = Sweep(f"{Path(image).name}: its {what}, reconstructed", "this reconstruction", preset, settings)
-    for layer in layers:
-        if layers.count(layer) > 1:
-            raise InputError(f"layer {layer!r} is named twice")
-    if not layers:
-        layers = _default_layers(plain, image, given or {}, progress)
-    sets = [[layer] for layer in layers] if each or what == "content" else _growing(layers)
-    return replace(plain, columns=axis_of({f"{what}_layers": [shared(names) for names in sets]}))
-
-
-def _growing(layers: Sequence[str]) -> list[list[str]]:
-    return [list(layers[: n + 1]) for n in range(len(layers))]
+    layers = list(shared(layers or _default_layers(plain, image, given or {}, progress)))  # each of them once
+    alone = each or what == "content"
+    sets = [layers[n if alone else 0 : n + 1] for n in range(len(layers))]
+    return replace(plain, columns=axis_of([{f"{what}_layers": shared(names)} for names in sets]))
 
 
 def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress: bool) -> list[str]:

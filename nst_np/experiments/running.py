@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_np.backend import cpu_threads
 from nst_np.callbacks import Stream
-from nst_np.config import Config
 from nst_np.errors import InputError, NSTError
-from nst_np.experiments import galleries, pool, tables
+from nst_np.experiments import galleries, tables
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import SETTINGS, Folder, Result, reason
-from nst_np.experiments.grid import Grid, Run
-from nst_np.experiments.identity import image_sums
+from nst_np.experiments.folder import Folder, check_folder, check_images
+from nst_np.experiments.grid import Grid
+from nst_np.experiments.processes import Processes
+from nst_np.experiments.record import Record, Result
+from nst_np.experiments.worker import NoRoomError, work
 from nst_np.forecast.estimate import duration
+from nst_np.images.opening import reason
 from nst_np.load import Say, check_layers, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
+from nst_np.report.rendering import check_packages
+
+_INTERVAL = 0.2  # seconds from one look at the runs' progress to the next
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,22 @@ class Summary:
 
 
 def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str | None = None, command: str = "",
-             stream: Stream | None = None) -> Summary:
+             stream: Stream | None = None, executor: Executor | None = None) -> Summary:
     """Do all runs of a grid that are not done yet, then lay out what they show.
 
     Parameters
     ----------
     grid : the runs.
-    path : the folder that keeps them; new, empty, or of the same experiment, which is continued.
+    path : the folder that keeps them; new, empty, or of an experiment. Runs that it has with the same settings are not
+        done again; any others in it are left alone.
     jobs : runs at a time. They share the threads that each would have alone: `threads`, or all cores.
     report_folder : for a page on the experiment and one on each run; None for no report.
     command : the command line that does this, for the report.
     stream : where progress is shown, or None.
+    executor : what does the runs, `jobs` of them at a time: any executor of `concurrent.futures`, or of a cluster that
+        sees the same folders. It is not shut down; what it has begun when Ctrl-C comes, it ends. One that breaks
+        with a process of its own, as a `ProcessPoolExecutor` does, fails all runs that it has not done. By default
+        `Processes`, which does not.
 
     Raises
     ------
@@ -59,30 +68,29 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
     NSTError
         Where the disk is full or cannot be written to. Runs that are done stay so.
     """
-    say = _say(stream)
-    threads = _threads(grid, jobs)
-    image_sums(grid)  # before weights are looked for
+    say = Display(stream, ()).say
+    _check_jobs(grid, jobs)
+    check_images(grid)  # before weights are looked for
     grid = settle(grid, say, stream is not None)
+    shown_in = {f"folder {str(path)!r}": Path(path)}
+    if report_folder is not None:
+        check_packages()
+        shown_in[f"report {report_folder!r}"] = Path(report_folder)
+    for what, where in shown_in.items():
+        check_folder(where, what)
     folder = Folder(path, grid)
-    folder.check(folder.path, str(folder))
-    done = {run.name: result for run in grid.runs if (result := folder.result(run)) is not None}
-    configs = {run.name: folder.config(run, threads[run.name], galleries.run_report(report_folder, run))
-               for run in grid.runs if run.name not in done}
-    if report_folder is not None:
-        galleries.check_report_folder(report_folder, folder, configs)
-    say(_plan(grid, done, jobs))
-    folder.claim(folder.path, str(folder))
-    if report_folder is not None:
-        galleries.claim_report_folder(report_folder, folder)
+    say(_plan(folder, jobs))
+    for what, where in shown_in.items():
+        folder.claim(where, what)
     try:
-        failed = _do([run for run in grid.runs if run.name not in done], folder, configs, jobs, stream)
+        failed = _do(folder, jobs, report_folder, stream, executor)
     except KeyboardInterrupt:
-        return Summary(len(grid.runs), _count_done(folder), {}, True)
+        return Summary(len(folder.distinct), folder.done, {}, True)
     tables.write_tables(folder)
     galleries.write_sheet(folder)
     if report_folder is not None:
         galleries.write_report(report_folder, folder, command)
-    return Summary(len(grid.runs), _count_done(folder), failed, False)
+    return Summary(len(folder.distinct), folder.done, failed, False)
 
 
 def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
@@ -113,92 +121,70 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     return replace(grid, runs=tuple(runs))
 
 
-def _say(stream: Stream | None) -> Say:
-    return Display(stream, ()).say
-
-
-def _threads(grid: Grid, jobs: int) -> dict[str, int]:
-    """What each run may take of its threads when `jobs` of them share these."""
-    threads = {run.name: cpu_threads(run.config.threads) for run in grid.runs}
-    if not 1 <= jobs <= min(threads.values()):
-        least = min(threads.values())
+def _check_jobs(grid: Grid, jobs: int) -> None:
+    least = min(cpu_threads(run.config.threads) for run in grid.runs)
+    if not 1 <= jobs <= least:
         raise InputError(f"jobs must be between 1 and {least}, the number of threads to share, not {jobs}")
-    return {name: count // jobs for name, count in threads.items()}
 
 
-def _plan(grid: Grid, done: Mapping[str, Result], jobs: int) -> str:
+def _plan(folder: Folder, jobs: int) -> str:
     """How much there is to do; how long it will take, if there are runs to go by."""
-    rest = len(grid.runs) - len(done)
-    line = f"{grid.title}: {len(grid.runs)} run{'s' * (len(grid.runs) != 1)}, {len(done)} done, {rest} to do"
-    if not done or not rest:
+    seconds = [result.seconds for record in folder.distinct if (result := record.result()) is not None]
+    total, done = len(folder.distinct), len(seconds)
+    line = f"{folder.grid.title}: {total} run{'s' * (total != 1)}, {done} done, {total - done} to do"
+    if not 0 < done < total:
         return line
-    mean = sum(result.seconds for result in done.values()) / len(done)
-    return f"{line}, about {duration(mean * -(-rest // jobs))} if they are like those before"
+    return f"{line}, about {duration(sum(seconds) / done * -(-(total - done) // jobs))} if they are like those before"
 
 
-def _do(runs: list[Run], folder: Folder, configs: Mapping[str, Config], jobs: int,
-        stream: Stream | None) -> dict[str, str]:
-    """Do runs, and return why some failed."""
+def _do(folder: Folder, jobs: int, report_folder: str | None, stream: Stream | None,
+        executor: Executor | None) -> dict[str, str]:
+    """Do what is not done yet, and return why some runs failed."""
     failed: dict[str, str] = {}
-    display = Display(stream, runs)
+    records = [record for record in folder.distinct if record.result() is None]
+    display = Display(stream, [record.run for record in records])
+    pool = Processes(jobs) if executor is None else executor
+    futures: dict[Future[None], Record] = {}
     try:
-        tasks = {run.name: _begun(run, folder, configs[run.name]) for run in runs}
-        by_task = {id(tasks[run.name]): run for run in runs}
-        with closing(pool.work(list(tasks.values()), jobs)) as events:
-            for event in events:
-                run = by_task[id(event.task)]
-                if isinstance(event, pool.Progress):
-                    display.moved(run, event.iteration, event.iterations)
-                    continue
-                error = _end(event, run, folder)
-                if error is not None:
-                    failed[run.label] = error
-                result = folder.result(run)
-                display.over(run, f"failed: {error}" if result is None else _outcome(result))
-    except BaseException:
-        for run in runs:
-            with suppress(OSError):
-                if folder.result(run) is None:
-                    folder.clear(run)
-        raise
+        for record in records:
+            report = None if report_folder is None else galleries.run_report(report_folder, record)
+            config = record.config(cpu_threads(record.run.config.threads) // jobs, report)
+            futures[pool.submit(work, record, config)] = record
+        pending = set(futures)
+        while pending:
+            over, pending = wait(pending, _INTERVAL, FIRST_COMPLETED)
+            for future, record in futures.items():
+                if future in over:
+                    if (error := _end(future, record, folder)) is not None:
+                        failed[record.run.label] = error
+                    result = record.result()
+                    display.over(record.run, f"failed: {error}" if result is None else _outcome(result))
+                elif future in pending and (progress := record.progress()) is not None:
+                    display.moved(record.run, *progress)
     finally:
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown(cancel_futures=True)
+        for record in records:
+            record.end()
         display.close()
     return failed
 
 
-def _begun(run: Run, folder: Folder, settings: Config) -> pool.Task:
-    try:
-        folder.begin(run, settings)
-    except OSError as error:
-        raise _stopped(folder, reason(error)) from error
-    command = shlex.join(["nst-np", "--config", str(folder.run_folder(run) / SETTINGS)])
-    return pool.Task(folder.run_folder(run), {"command": command, "digest": folder.digest(run),
-                                              "snapshots": list(run.snapshots)})
-
-
-def _end(event: pool.End, run: Run, folder: Folder) -> str | None:
+def _end(future: Future[None], record: Record, folder: Folder) -> str | None:
     """Note how a run ended: why it failed, or None. A disk that is full is the end of all of them."""
-    error = event.error
-    if error is None and folder.result(run) is None:
-        error = "it ended without a result"
-    if error is None:
-        return None
-    if event.no_room:
-        raise _stopped(folder, error)
     try:
-        folder.fail(run, error)
-    except OSError as no_room:
-        raise _stopped(folder, reason(no_room)) from no_room
-    return error
-
-
-def _stopped(folder: Folder, why: str) -> NSTError:
-    return NSTError(f"{folder} cannot be written: {why}; {_count_done(folder)} of "
-                    f"{len(folder.grid.runs)} runs are done, and the same command goes on with the rest")
-
-
-def _count_done(folder: Folder) -> int:
-    return sum(folder.result(run) is not None for run in folder.grid.runs)
+        error = future.exception()
+        if error is None:
+            return None if record.result() is not None else "it ended without a result"
+        if isinstance(error, NoRoomError):
+            raise error
+        record.fail(reason(error))
+    except (NoRoomError, OSError) as no_room:
+        raise NSTError(f"folder {str(folder.path)!r} cannot be written: {reason(no_room)}; {folder.done} of "
+                       f"{len(folder.distinct)} runs are done, and the same command goes on with the rest") from no_room
+    return reason(error)
 
 
 def _outcome(result: Result) -> str:

@@ -104,10 +104,9 @@ def variants(axis: Axis) -> tuple[Variant, ...]:
     return () if isinstance(axis, str) else axis
 
 
-def axis_of(settings: Mapping[str, Sequence[Any]]) -> tuple[Variant, ...]:
-    """An axis from lists of the same length, one for each setting, labelled by their values."""
-    rows = [dict(zip(settings, values, strict=True)) for values in zip(*settings.values(), strict=True)]
-    return tuple(Variant(label, row) for label, row in zip(labels(rows), rows, strict=True))
+def axis_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Variant, ...]:
+    """An axis from the settings of each row, or column, labelled by their values."""
+    return tuple(map(Variant, labels(rows), rows))
 
 
 def shared(layers: Sequence[str]) -> dict[str, float]:
@@ -142,13 +141,12 @@ def load_sweep(name: str) -> Sweep:
     else:
         raise InputError(f"no sweep is called {name!r}; expected a .toml file or one of {', '.join(shipped)}")
     try:
-        return parse_sweep(path.read_text(encoding="utf-8-sig"), f"sweep {name!r}", path.stem)
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"sweep {name!r}: not UTF-8 text") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"sweep {name!r}: {getattr(error, 'strerror', None) or error}") from error
+    return parse_sweep(text, f"sweep {name!r}", path.stem)
 
 
 def parse_sweep(text: str, source: str, title: str = "") -> Sweep:
@@ -207,7 +205,7 @@ def _check_axes(sweep: Sweep) -> None:
 def _settings(table: Any) -> dict[str, Any]:
     """What all runs have in common."""
     where = "[settings]"
-    _check_keys(where, _table(where, table), _SETTABLE)
+    _check_keys(where, table, _SETTABLE)
     settings = {name: _value(where, name, value) for name, value in table.items()}
     for name in _IMAGES:
         if name in settings and settings[name] not in (NO_IMAGE, (NO_IMAGE,)):
@@ -220,46 +218,32 @@ def _axis(name: str, value: Any) -> Axis:
         if value not in (CONTENTS, STYLES):
             raise InputError(f"{name} must be {CONTENTS!r}, {STYLES!r} or a table of settings, not {value!r}")
         return value
-    return _labelled(name, value) if isinstance(value, list) else _parallel(name, value)
-
-
-def _parallel(name: str, value: Any) -> tuple[Variant, ...]:
-    """``[rows]``: lists of the same length."""
-    where = f"[{name}]"
-    _check_keys(where, _table(where, value), _VARIABLE)
-    lists: dict[str, list[Any]] = {}
-    for key, values in value.items():
-        if not isinstance(values, list) or not values:
-            raise InputError(f"{where} {key} must be a list of values, not {values!r}")
-        lists[key] = [_value(where, key, each) for each in values]
-    lengths = {key: len(values) for key, values in lists.items()}
-    if len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise InputError(f"{where} must have as many of each setting; there are {counts}")
-    return _distinct(where, axis_of(lists))
-
-
-def _labelled(name: str, tables: list[Any]) -> tuple[Variant, ...]:
-    """``[[rows]]``: one table after the other, each with a label if it likes."""
-    where = f"[[{name}]]"
+    where = f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
+    tables = value if isinstance(value, list) else _parallel(where, value)
     rows = []
     for table in tables:
-        _check_keys(where, _table(where, table), ("label", *_VARIABLE))
-        rows.append({key: _value(where, key, value) for key, value in table.items() if key != "label"})
-    made = labels(rows)
-    names = [_line(f"{where} label", table.get("label", name)) for table, name in zip(tables, made, strict=True)]
-    return _distinct(where, tuple(map(Variant, names, rows)))
-
-
-def _distinct(where: str, axis: tuple[Variant, ...]) -> tuple[Variant, ...]:
-    seen: list[str] = []
-    for variant in axis:
-        if not variant.settings:
+        _check_keys(where, table, ("label", *_VARIABLE))
+        rows.append({key: _value(where, key, each) for key, each in table.items() if key != "label"})
+        if not rows[-1]:
             raise InputError(f"{where} has an entry without settings")
-        if variant.label in seen:
+    axis = tuple(Variant(_line(f"{where} label", table.get("label", variant.label)), variant.settings)
+                 for table, variant in zip(tables, axis_of(rows), strict=True))
+    for i, variant in enumerate(axis):
+        if variant.label in (before.label for before in axis[:i]):
             raise InputError(f"{where} has {variant.label!r} twice")
-        seen.append(variant.label)
     return axis
+
+
+def _parallel(where: str, lists: Any) -> list[dict[str, Any]]:
+    """The rows of lists of the same length, one for each setting."""
+    _check_keys(where, lists, _VARIABLE)
+    for key, values in lists.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{where} {key} must be a list of values, not {values!r}")
+    if len(set(map(len, lists.values()))) > 1:
+        counts = ", ".join(f"{key} {len(values)}" for key, values in lists.items())
+        raise InputError(f"{where} must have as many of each setting; there are {counts}")
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 def _snapshots(value: Any) -> tuple[int, ...]:
@@ -285,13 +269,9 @@ def _line(what: str, text: Any) -> str:
     return text
 
 
-def _table(where: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{where} must be a table of settings, not {value!r}")
-    return value
-
-
-def _check_keys(where: str, table: Mapping[str, Any], valid: Sequence[str]) -> None:
+def _check_keys(where: str, table: Any, valid: Sequence[str]) -> None:
+    if not isinstance(table, dict):
+        raise InputError(f"{where} must be a table of settings, not {table!r}")
     for key in table:
         if key not in valid:
             raise InputError(f"{where} has no key {key!r}; valid: {', '.join(valid)}".strip())

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nst_np.config import Config, format_option, option_names
 from nst_np.errors import NSTError
-from nst_np.experiments.folder import TABLE_CSV, TABLE_MD, Folder, reason, write_text
-from nst_np.experiments.grid import Run
+from nst_np.experiments.folder import TABLE_CSV, TABLE_MD, Folder
 from nst_np.experiments.labels import layers_text, number
+from nst_np.experiments.record import Record, Result, write_text
+from nst_np.images.opening import reason
 
 LOSSES = ("total", "content", "style")
-_FIRST, _LAST = ("run", "row", "column"), (*LOSSES, "iterations", "seconds", "network", "outcome")
 
 
 def write_tables(folder: Folder) -> None:
@@ -25,14 +25,20 @@ def write_tables(folder: Folder) -> None:
     NSTError
         If a file cannot be written.
     """
-    varied = varying([run.config for run in folder.grid.runs])
-    rows = [_row(folder, run, varied) for run in folder.grid.runs]
+    grid, varied = folder.grid, varying([run.config for run in folder.grid.runs])
+    exact = [["run", "row", "column", *varied, *LOSSES, "iterations", "seconds", "network", "outcome"]]
+    short = [["run", *(name.replace("_", " ") for name in varied), *LOSSES, "iterations", "seconds", "outcome"]]
+    for record in folder.records:
+        run, result = record.run, record.result()
+        exact.append([
+            record.folder.name, grid.rows[run.row], "" if run.snapshots else grid.columns[run.column],
+            *(format_option(getattr(run.config, name)) for name in varied), *_numbers(result, repr, repr),
+            "" if result is None else result.network, outcome(record)])
+        short.append([run.label, *(_short(run.config, name) for name in varied),
+                      *_numbers(result, "{:.4g}".format, "{:.1f}".format), outcome(record)])
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[*_FIRST, *varied, *_LAST], *rows])
-    titles = ["run", *(name.replace("_", " ") for name in varied), *LOSSES, "iterations", "seconds", "outcome"]
-    short = [_short_row(folder, run, varied) for run in folder.grid.runs]
-    page = f"# {folder.grid.title}\n\n{_markdown(titles, short)}"
+    csv.writer(text, lineterminator="\n").writerows(exact)
+    page = f"# {grid.title}\n\n{_markdown(short)}"
     for name, content in ((TABLE_CSV, text.getvalue()), (TABLE_MD, page)):
         try:
             write_text(folder.path / name, content)
@@ -46,29 +52,19 @@ def varying(configs: Sequence[Config]) -> list[str]:
     return [name for name in option_names() if any(getattr(other, name) != getattr(first, name) for other in others)]
 
 
-def _row(folder: Folder, run: Run, varied: Sequence[str]) -> list[str]:
-    columns = folder.grid.columns[run.column] if not run.snapshots else ""
-    first = [run.name, folder.grid.rows[run.row], columns]
-    settings = [format_option(getattr(run.config, name)) for name in varied]
-    result = folder.result(run)
+def _numbers(result: Result | None, loss: Callable[[float], str], seconds: Callable[[float], str]) -> list[str]:
+    """Losses, iterations and seconds, as they are to be written."""
     if result is None:
-        return [*first, *settings, *[""] * (len(_LAST) - 1), outcome(folder, run)]
-    losses = [repr(result.losses[name]) if name in result.losses else "" for name in LOSSES]
-    return [*first, *settings, *losses, str(result.nit), repr(result.seconds), result.network, result.message]
+        return [""] * (len(LOSSES) + 2)
+    losses = [loss(result.losses[name]) if name in result.losses else "" for name in LOSSES]
+    return [*losses, str(result.nit), seconds(result.seconds)]
 
 
-def _short_row(folder: Folder, run: Run, varied: Sequence[str]) -> list[str]:
-    settings = [_short(run.config, name) for name in varied]
-    result = folder.result(run)
-    if result is None:
-        return [run.label, *settings, *[""] * (len(LOSSES) + 2), outcome(folder, run)]
-    losses = [f"{result.losses[name]:.4g}" if name in result.losses else "" for name in LOSSES]
-    return [run.label, *settings, *losses, str(result.nit), f"{result.seconds:.1f}", result.message]
-
-
-def outcome(folder: Folder, run: Run) -> str:
-    """What there is to say of a run that is not done."""
-    error = folder.error(run)
+def outcome(record: Record) -> str:
+    """What there is to say of how a run ended, or of why there is no result."""
+    result, error = record.result(), record.error()
+    if result is not None:
+        return result.message
     return "not done yet" if error is None else f"failed: {error}"
 
 
@@ -82,9 +78,9 @@ def _short(config: Config, name: str) -> str:
     return number(value) if isinstance(value, float) else format_option(value)
 
 
-def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, in columns that line up in plain text too."""
-    cells = [[text.replace("|", "\\|") for text in row] for row in (titles, *rows)]
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, titles first, in columns that line up in plain text too."""
+    cells = [[text.replace("|", "\\|") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     cells.insert(1, ["-" * width for width in widths])
     lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in cells]

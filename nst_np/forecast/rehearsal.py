@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -37,6 +38,7 @@ ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how 
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
 # Bytes by which a process grows that nothing counts: by itself, and each thread's heap and scratch. About, on Linux.
 BESIDE, BESIDE_THREAD = 12_000_000, 4_000_000
+_ONE_AT_A_TIME = threading.Lock()  # memory is counted for the whole process
 FULL = 2  # the evaluation at which an optimiser first has all of its memory
 
 
@@ -99,6 +101,11 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
 
     The machine's share of a run on a GPU is measured on the small canvases that are enough there.
     """
+    with _ONE_AT_A_TIME:
+        return _rehearse(plan, network, build)
+
+
+def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
     backend = network.backend
     places: list[tuple[tuple[int, int], Watching]] = [(CPU_SIDES, memory.watch_host)]
     if backend.device != "cpu":

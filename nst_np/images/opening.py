@@ -31,8 +31,13 @@ def quoted(path: str | os.PathLike[str]) -> str:
     return repr(os.fspath(path))
 
 
+def is_pil_image(image: object) -> bool:
+    """Whether that is one of Pillow's images, which `opened` takes as it takes a file."""
+    return isinstance(image, Image.Image)
+
+
 @contextmanager
-def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
+def opened(source: str | os.PathLike[str] | Image.Image, name: str) -> Iterator[Image.Image]:
     """Open an image for the length of a `with` block that decodes it.
 
     Pillow raises nearly anything on hostile bytes (`SyntaxError`, `struct.error`, `zlib.error`, `MemoryError`, …), here
@@ -41,38 +46,53 @@ def opened(path: str | os.PathLike[str], name: str) -> Iterator[Image.Image]:
 
     Parameters
     ----------
-    path
-        The file.
+    source
+        The file; or an image that Pillow has opened or made, which stays open.
     name
         What the image is to the user, such as "content image"; the error starts with it.
 
     Yields
     ------
     PIL.Image.Image
-        The first frame, not decoded yet, with at most `MAX_PIXELS` pixels.
+        The first frame, perhaps not decoded yet, with at least one pixel and at most `MAX_PIXELS`.
 
     Raises
     ------
     ImageError
         The file is missing, unreadable, no image, too large, truncated or corrupt.
     """
-    what = f"{name} {quoted(path)}"
+    if isinstance(source, Image.Image):
+        with _reading(name):
+            yield _sound(source, name)
+        return
+    what = f"{name} {quoted(source)}"
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 (closed below, where other errors are caught)
+        file = Path(source).open("rb")  # noqa: SIM115 (closed below, where other errors are caught)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise ImageError(f"{what}: cannot be opened ({reason(error)})") from error
-    with file:
-        try:
-            with Image.open(file, formats=_available_formats()) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(f"{what}: {image.width}×{image.height} is more than {MAX_PIXELS} pixels")
-                yield image
-        except ImageError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{what}: not an image that can be read (unknown or damaged format)") from error
-        except Exception as error:
-            raise ImageError(f"{what}: not an image that can be read ({reason(error)})") from error
+    with file, _reading(what), Image.open(file, formats=_available_formats()) as image:
+        yield _sound(image, what)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turn whatever Pillow raises into an `ImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{what}: not an image that can be read (unknown or damaged format)") from error
+    except Exception as error:
+        raise ImageError(f"{what}: not an image that can be read ({reason(error)})") from error
+
+
+def _sound(image: Image.Image, what: str) -> Image.Image:
+    """The image, if it has a size that can be worked with."""
+    if not 0 < image.width * image.height <= MAX_PIXELS:
+        problem = "no pixels" if 0 in image.size else f"more than {MAX_PIXELS} pixels"
+        raise ImageError(f"{what}: {image.width}×{image.height} is {problem}")
+    return image
 
 
 def _available_formats() -> list[str]:

@@ -46,17 +46,18 @@ class Picture:
     alpha: FloatArray | None
 
 
-def load_image(path: str | os.PathLike[str], *, size: int | None = None, fit: str = "longer",
+def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None = None, fit: str = "longer",
                name: str = "image") -> Picture:
-    """Read an image file; of an animation, the first frame.
+    """Read an image file, or one of Pillow's images; of an animation's file, the first frame.
 
     The EXIF orientation is applied and an embedded ICC profile is converted to sRGB. Compositing comes before resizing,
     so the colour hidden under transparent pixels cannot bleed into their neighbours.
 
     Parameters
     ----------
-    path
-        A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in.
+    source
+        A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or an image of
+        any mode that Pillow has opened or made, which is left as it is and treated as its file would be.
     size, fit
         What `fit_image` takes; None for the size leaves the picture as it is.
     name
@@ -76,7 +77,7 @@ def load_image(path: str | os.PathLike[str], *, size: int | None = None, fit: st
     -----
     Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
     """
-    with opened(path, name) as image:
+    with opened(source, name) as image:
         image.load()
         upright = _upright(image)
         pixels, alpha = srgb_channels(upright), alpha_channel(upright)

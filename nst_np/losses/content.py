@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from nst_np.backend import Backend
 from nst_np.losses.base import TINY, Array, Loss, Region, Statistic, added, total
 
+# Σ (P - P̄)² as a share of Σ P²: 0.55 to 0.85 in twelve photographs and paintings, in both networks' default layers;
+# 0.06 and 0.7 (wavelets, VGG16) with 30 % of a photograph's contrast, 0 and 0.2 for a picture of one colour.
+FLATTEST = 0.1
+
 
 @dataclass(frozen=True)
 class ContentLoss(Loss):
@@ -37,8 +41,12 @@ class ContentLoss(Loss):
 
 
 def variation(backend: Backend, P: Array) -> float:
-    """Σ (P - P̄)², where P̄ is each channel's mean over positions: the scale of a relative content loss."""
-    return max(total(backend, (P - P.mean(axis=(0, 1))) ** 2), TINY * total(backend, P**2), TINY)
+    """Σ (P - P̄)², where P̄ is each channel's mean over positions: the scale of a relative content loss.
+
+    At least FLATTEST of Σ P²: of a white sky, or of fog, hardly anything varies, and as a share of that any stroke at
+    all would cost more than the painting can gain by it.
+    """
+    return max(total(backend, (P - P.mean(axis=(0, 1))) ** 2), FLATTEST * total(backend, P**2), TINY)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_np.images import encode_jpeg
-from nst_np.transfer import Step, StylizeResult
+from nst_np.results import Step, StylizeResult
 
 #: Frames that are kept of a run, at most, and the pixels of their longer side. A page that holds them all has about
 #: 15 MB, and noise does not bring it above 25: it is stored with less quality, so as to take no more than a painting.

@@ -12,7 +12,7 @@ from nst_np.images import decode_jpeg
 from nst_np.load import Say
 from nst_np.report.curves import draw_curves
 from nst_np.report.recording import Frame, Recorder
-from nst_np.transfer import Step
+from nst_np.results import Step
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import KeyEvent

@@ -8,13 +8,12 @@ layer, where they had one for a filter.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
+from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import WeightsError
 from nst_np.layers import average_pool, conv3x3, preprocess, relu
 from nst_np.weights.architecture import kernel_shapes
@@ -43,7 +42,7 @@ def random_weights(architecture: str, seed: int = 0) -> VGGWeights:
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise WeightsError(f"seed of random weights is {seed}, expected 0 to {LARGEST_SEED}")
-    with _one_blas_thread():
+    with one_blas_thread():  # which shares out small products to threads that, on a busy machine, wait
         kernels = _calibrated_kernels(architecture, np.random.RandomState(seed))
     weights = VGGWeights(
         architecture=architecture,
@@ -76,16 +75,6 @@ def _calibrated_kernels(architecture: str, generator: np.random.RandomState) -> 
         factor = float(f"{1 / activation.mean():.{FACTOR_DIGITS}g}")
         kernels[name], x = kernel * factor, activation * factor
     return kernels
-
-
-def _one_blas_thread() -> contextlib.AbstractContextManager[Any]:
-    """Keep BLAS from sharing out these small products: on a busy machine its threads would wait, not work."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return contextlib.nullcontext()
-    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
-    return limits
 
 
 def calibration_image() -> np.ndarray:

@@ -1,0 +1,173 @@
+"""A run and what there is of it: its settings' digest, and a folder with its picture, history, settings and result."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nst_np.config import WORDS, Config, format_config, format_option, option_names, replace
+from nst_np.experiments.grid import PICTURE, Run
+from nst_np.files import replacing
+from nst_np.results import StylizeResult
+from nst_np.weights import find_weights
+
+HISTORY, SETTINGS = "history.csv", "settings.ini"
+LEFT_OVER = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what a killed process was writing
+
+_RESULT, _ERROR, _PROGRESS = "result.json", "error.txt", "progress.txt"
+_LONG_AGO = 3600  # seconds after which nobody writes a left-over file any more
+
+#: Settings that say where and how fast a picture is made, not which one it is.
+_WHERE_AND_HOW_FAST = ("output", "history", "report", "save_every", "threads", "device")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes
+    ----------
+    digest : of the settings that it was done with.
+    status, message, losses, seconds, nit, nfev, network : as in `nst_np.StylizeResult`.
+    """
+
+    digest: str
+    status: str
+    message: str
+    losses: Mapping[str, float]
+    seconds: float
+    nit: int
+    nfev: int
+    network: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run and the folder of its files. Each file is written whole or not at all, `_RESULT` as the last.
+
+    Attributes
+    ----------
+    run : the run.
+    digest : of its settings, `digest_of`.
+    folder : absolute.
+    """
+
+    run: Run
+    digest: str
+    folder: Path
+
+    def config(self, threads: int, report: Path | None) -> Config:
+        """All settings of the run, with the files that it writes, as they are from any folder."""
+        config = self.run.config
+        files = {name: str(Path(file).absolute()) for name in WORDS
+                 if (file := file_of(config, name)) is not None and Path(file).exists()}  # not so ~, which stays
+        styles = tuple(str(Path(file).absolute()) for file in config.styles) or config.style
+        return replace(config, **files, style=styles, output=str(self.folder / PICTURE),
+                       history=str(self.folder / HISTORY), threads=threads,
+                       report=None if report is None else str(report.absolute()))
+
+    def begin(self, config: Config) -> None:
+        """Make the folder ready, with the settings and nothing left of an attempt before; or `OSError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for entry in self.folder.iterdir():
+            with suppress(FileNotFoundError):
+                is_stale = LEFT_OVER.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _LONG_AGO
+                if is_stale or entry.name == _ERROR:
+                    entry.unlink()
+        if config.report is not None:
+            Path(config.report).parent.mkdir(exist_ok=True)
+        write_text(self.folder / SETTINGS, format_config(config))
+
+    def note_progress(self, iteration: int, iterations: int) -> None:
+        """Note that the run has come to an iteration, of so many."""
+        with suppress(OSError):
+            (self.folder / _PROGRESS).write_text(f"{iteration} {iterations}", encoding="utf-8")
+
+    def progress(self) -> tuple[int, int] | None:
+        """The iteration that the run has come to, and of how many; None if it is not running."""
+        with suppress(OSError, ValueError):
+            iteration, iterations = (self.folder / _PROGRESS).read_text(encoding="utf-8").split()
+            return int(iteration), int(iterations)
+        return None
+
+    def end(self) -> None:
+        """Note that the run is not running any more."""
+        with suppress(OSError):
+            (self.folder / _PROGRESS).unlink()
+
+    def finish(self, result: StylizeResult) -> None:
+        """Note how the run ended, which makes it a finished one; or `OSError`."""
+        told = Result(self.digest, result.status, result.message, result.losses, round(result.seconds, 3), result.nit,
+                      result.nfev, result.network)
+        write_json(self.folder / _RESULT, asdict(told))
+
+    def result(self) -> Result | None:
+        """How the run ended; None if it has not been done with these settings, or pictures are missing."""
+        try:
+            result = Result(**json.loads((self.folder / _RESULT).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        pictures = (self.folder / picture for picture in self.run.pictures.values())
+        is_whole = result.status == "converged" or all(picture.is_file() for picture in pictures)
+        return result if is_whole and result.digest == self.digest else None
+
+    def fail(self, error: str) -> None:
+        """Note why the run failed; or `OSError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / _ERROR, f"{error}\n")
+
+    def error(self) -> str | None:
+        """Why the run failed, or None if it did not."""
+        try:
+            return (self.folder / _ERROR).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return None
+
+    def history(self) -> list[dict[str, float]]:
+        """The losses of every iteration; empty if there are none."""
+        try:
+            with (self.folder / HISTORY).open(newline="", encoding="utf-8") as file:
+                rows = [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
+            return [{**row, "iteration": int(row["iteration"])} for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, csv.Error):
+            return []
+
+
+def digest_of(run: Run, checksum: Callable[[str], str]) -> str:
+    """Of all that makes a run's picture what it is. Files count by what is in them, their `checksum`, not by where."""
+    config = run.config
+    made_from = {name: format_option(getattr(config, name)) for name in option_names()
+                 if name not in _WHERE_AND_HOW_FAST}
+    for name in WORDS:
+        if (file := file_of(config, name)) is not None:
+            made_from[name] = checksum(str(find_weights(config.network, file).found) if name == "weights" else file)
+    if config.styles:
+        made_from["style"] = ", ".join(map(checksum, config.styles))
+    made_from["snapshots"] = ", ".join(map(str, run.snapshots))
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def file_of(config: Config, setting: str) -> str | None:
+    """What `content`, `init` or `weights` names; None if that is nothing or no file, but one of the setting's words."""
+    value: str | None = getattr(config, setting)
+    word = value.partition(":")[0] if value is not None and setting == "weights" else value
+    return None if word in WORDS[setting] else value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all; or `OSError`. What is no Unicode in it, as file names can be, is escaped."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all; or `OSError`."""
+    write_text(path, json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,150 @@
+"""What a run says while it goes on, and what it comes to: `Step` and `StylizeResult`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nst_np import canvas, images
+from nst_np.backend import Backend
+from nst_np.canvas import Pixels
+from nst_np.config import Config, format_config, replace
+from nst_np.version import VERSION
+
+MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000
+
+
+@dataclass(frozen=True, repr=False)
+class Step:
+    """What a callback sees before the first iteration and after every one.
+
+    Attributes
+    ----------
+    iteration : its number, counted through all sizes of a coarse-to-fine run; 0 is the initial image.
+    iterations : how many there will be.
+    seconds : since the start of the optimisation.
+    terms : the losses at this iterate (`nst_np.objective.Evaluation.terms`).
+    shape : height and width of the picture at the size that is worked on.
+    work : the share of the whole run's work that is done, from 0 to 1; an iteration counts by its pixels.
+    """
+
+    iteration: int
+    iterations: int
+    seconds: float
+    terms: Mapping[str, float]
+    shape: tuple[int, int]
+    work: float
+    _x: np.ndarray
+    _canvas: tuple[int, int, int]
+
+    def __repr__(self) -> str:
+        return (f"Step(iteration {self.iteration} of {self.iterations}, {self.shape[1]}×{self.shape[0]}, "
+                f"loss {self.terms['total']:.4g}, {self.seconds:.1f} s)")
+
+    @property
+    def pixels(self) -> Pixels:
+        """(H, W, 3) float32, RGB, not clipped."""
+        return picture_of(self._x, self._canvas, self.shape)
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8, RGB."""
+        return to_uint8(self.pixels)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the rest will take if it goes on as it went; before the first iteration nobody knows."""
+        if self.work == 0:
+            return math.inf
+        return self.seconds * (1 / self.work - 1)
+
+    def row(self) -> dict[str, float]:
+        """This iteration's line of the history."""
+        return {"iteration": self.iteration, "seconds": round(self.seconds, 3), **self.terms}
+
+
+Callback = Callable[[Step], bool | None]
+
+
+@dataclass(frozen=True, repr=False)
+class StylizeResult:
+    """A finished, stopped or interrupted run.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
+    losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
+    history : a dictionary an iteration, and before them one for the initial image, iteration 0: iteration, seconds
+        and every term of the objective, unweighted.
+    settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
+        turned out to be, and as many iterations as were done if the run was cut short. Settings can name files only:
+        for an image that was given in memory, `content` or `style` is None, and `init` is ``"array"``. Give such images
+        again, as in ``stylize(photo, painting, config=result.settings)``.
+    network : one line on the network, its weights and its device.
+    checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
+    status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
+    message : why it ended.
+    nit, nfev : iterations, and evaluations of the objective.
+    seconds : of the optimisation.
+    """
+
+    image: np.ndarray
+    losses: dict[str, float]
+    history: list[dict[str, float]]
+    settings: Config
+    network: str
+    checksum: str | None
+    status: str
+    message: str
+    nit: int
+    nfev: int
+    seconds: float
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return (f"StylizeResult({width}×{height}, {self.network.partition(':')[0]}, iterations {self.nit}, "
+                f"loss {self.losses['total']:.4g}, {self.seconds:.1f} s, {self.status})")
+
+    def save(self, path: str | os.PathLike[str], *, quality: int = Config.quality) -> None:
+        """Write the picture with its settings, as the command line does, but without the content image's transparency.
+
+        ``nst-np --show-settings FILE`` prints these as a config file.
+
+        Parameters
+        ----------
+        path : ends in .png, .jpg, .jpeg, .tif, .tiff or .webp.
+        quality : 1–100, of JPEG and WebP.
+
+        Raises
+        ------
+        InputError
+            If the quality is out of its range or the file cannot be written. A file that was there stays as it was.
+        """
+        saved = dataclasses.replace(self, settings=replace(self.settings, output=path, quality=quality))
+        images.save_image(path, self.image, quality=saved.settings.quality, settings=settings_text(None, saved))
+
+
+def settings_text(command: str | None, result: StylizeResult) -> str:
+    """What a picture carries: how it came about as comments, then the config file that makes it again."""
+    losses = (f"{name} {value:.6g}" for name, value in result.losses.items())
+    comments = [f"nst_np {VERSION}", *([] if command is None else [f"command: {command}"]),
+                f"network: {result.network}", f"result: {result.message}; {result.seconds:.1f} s",
+                f"final losses: {', '.join(losses)}"]
+    lines = [" ".join(comment.split())[:MAX_COMMENT] for comment in comments]
+    return "".join(f"# {line}\n" for line in lines) + format_config(result.settings)
+
+
+def to_uint8(pixels: np.ndarray) -> np.ndarray:
+    """Rounded and clipped to 0–255."""
+    rounded: np.ndarray = np.rint(pixels).clip(0, 255).astype(np.uint8)
+    return rounded
+
+
+def picture_of(x: np.ndarray, whole: tuple[int, int, int], shape: tuple[int, int]) -> Pixels:
+    """A vector as the picture within its canvas."""
+    return canvas.crop(Backend.to_host(x.reshape(whole)), shape).astype(np.float32)
