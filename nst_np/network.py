@@ -242,7 +242,7 @@ def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int,
 
 
 class InOrder(ABC):
-    """Uses what was made of rows in the order of the rows, in whatever order it comes, from whatever thread.
+    """Takes the results of bands in any order, from any thread, and uses them in the order of their rows.
 
     So sums do not depend on which thread is faster. The first rows begin at 0, and others where those before end.
     """

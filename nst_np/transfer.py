@@ -275,6 +275,8 @@ class _Run:
                 self.done, self.kept = self.done + 1, best()
             elif self.history:
                 continue  # it is where the size before ended
+            if iterate.value == best().point.value:  # a line search may end at a point before its last one
+                terms = best().terms
             step = Step(self.done, self.last, time.perf_counter() - self.start, terms, picture,
                         self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())
