@@ -35,6 +35,7 @@ NORMALIZATIONS = ("relative", "published", "mean")
 STYLE_LOSSES = ("gram", "moments", "wasserstein")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
+WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 NO_IMAGE = "none"
 WRITES = ("output", "quality", "save_every", "history", "report")  # what is written, and how: only a command does
 
@@ -80,6 +81,7 @@ class Config:
 
     network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
     weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")
+    weights_format: str = _option("auto", "network", "what a PyTorch file of weights (.pth, .safetensors) was trained for: 'torchvision' (RGB, 0–1, normalised), 'caffe' (BGR, 0–255 minus the mean) or 'auto', which tells by the file", choices=WEIGHTS_FORMATS)
     pooling: str = _option("average", "network", "VGG's pooling", choices=POOLINGS)
 
     content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")

@@ -21,9 +21,9 @@ def log(line: str) -> None:
 
 
 def load_network(architecture: str = Config.network, weights: str | Path = Config.weights, *,
-                 pooling: str = Config.pooling, device: str = Config.device, dtype: str = Config.dtype,
-                 threads: int | None = Config.threads, taps: Iterable[str] | None = None, progress: bool = False,
-                 say: Say = log) -> FeatureNetwork:
+                 weights_format: str = Config.weights_format, pooling: str = Config.pooling,
+                 device: str = Config.device, dtype: str = Config.dtype, threads: int | None = Config.threads,
+                 taps: Iterable[str] | None = None, progress: bool = False, say: Say = log) -> FeatureNetwork:
     """A feature network, ready to use.
 
     Parameters
@@ -32,6 +32,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         machine, else VGG16, or the VGG of the file that `weights` names.
     weights : for a VGG: a file, a folder that has one, ``"exact"``, ``"compact"``, ``"random"``, ``"random:SEED"`` or
         ``"auto"`` (`nst_np.weights.load_weights`). Only ``"vgg19"``, and ``"vgg16"`` with ``"exact"``, are downloaded.
+    weights_format : ``"torchvision"``, ``"caffe"`` or ``"auto"``: what a PyTorch file expects
+        (`nst_np.weights.read_weights`).
     pooling : ``"average"`` or ``"max"``, for a VGG.
     device : ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"gpu:N"``.
     dtype : ``"float32"`` or ``"float64"``.
@@ -54,19 +56,22 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         if str(weights) != "auto":
             raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}, "
                              "not 'auto'")
+        if weights_format != "auto":
+            raise InputError(f"network 'wavelet' takes no weights, but weights_format is {weights_format!r}, "
+                             "not 'auto'")
         network: FeatureNetwork = WaveletNetwork(backend)
-        network.weights = "auto"
+        network.weights = network.weights_format = "auto"
         return network
 
     from nst_np.vgg import VGG
     from nst_np.weights import load_weights
 
-    loaded = load_weights(architecture, weights, progress=progress)
+    loaded = load_weights(architecture, weights, weights_format, progress=progress)
     if str(weights) == "auto" and loaded.is_compact:
         say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights "
             "exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
     network = VGG(loaded, backend, pooling=pooling, taps=taps)
-    network.weights = str(weights)
+    network.weights, network.weights_format = str(weights), weights_format
     return network
 
 

@@ -32,7 +32,8 @@ def evaluate(network: FeatureNetwork, terms: Sequence[Term], x: Array, pieces: S
     x : (H, W, 3), on the network's device.
     pieces : of the image, each of which begins at multiples of the strides of all taps. With none or one the image is
         worked on whole, and its features are made once; with several they are made twice.
-    run : maps a function over the pieces.
+    run : maps a function over the pieces. It is given the network with each piece: where that means a copy of its
+        weights, as with other processes, pieces should be large.
 
     Returns
     -------
@@ -45,7 +46,10 @@ def evaluate(network: FeatureNetwork, terms: Sequence[Term], x: Array, pieces: S
         raise InputError("an image that repeats cannot be worked on in pieces: its pieces would have edges")
     losses = {tap: [term.loss for term in its] for tap, its in by_tap(terms).items()}
     taps = [tap for tap in losses if tap != PIXELS]
-    halo = max(network.halo(taps), *map(network.stride, taps), 1)  # and what losses of pixels reach
+    stride = max(map(network.stride, taps), default=1)
+    reach = max((loss.reach * network.stride(tap) for tap in taps for loss in losses[tap]), default=0)
+    least = max(network.minimum_size(taps), network.halo(taps) + reach)
+    halo = -(-least // stride) * stride
     grown = [piece.grown(halo, x.shape) for piece in pieces]
     parts = [x[part.rows, part.columns] for part in grown]
     inside = [piece.within(part) for piece, part in zip(pieces, grown, strict=True)]
@@ -129,6 +133,7 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
     of_pixels = losses.pop(PIXELS, [])
     found, backward = network.measure(x, losses)
     pixels, to_image = _pixels(network, x)
+    of_pixels = [loss.at((slice(0, x.shape[0]), slice(0, x.shape[1]))) for loss in of_pixels]
     found[PIXELS] = [loss.statistic(backend, pixels) for loss in of_pixels]
     values, d_statistics = weigh(network, terms, found)
     del found
@@ -143,7 +148,7 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
 
 
 def _pixels(network: FeatureNetwork, x: Array) -> tuple[Array, layers.Backward]:
-    """What losses of the pixels look at, and the way back: of an image that repeats, a row and a column more."""
+    """What losses of the pixels look at, and the way back: of an image that repeats, the opposite edge as well."""
     if not network.repeats:
         return x, lambda dx: dx
     xp = network.backend.xp

@@ -46,7 +46,7 @@ class FeatureNetwork(ABC):
     is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
     repeats : whether images are taken to repeat (see `repeating`).
     pooling : how it pools, if it does.
-    weights : what `nst_np.load_network` was asked for; None of a network that was made otherwise.
+    weights, weights_format : what `nst_np.load_network` was asked for; None of a network that was made otherwise.
     """
 
     name: str
@@ -57,6 +57,7 @@ class FeatureNetwork(ABC):
     repeats: bool = False
     pooling: str | None = None
     weights: str | None = None
+    weights_format: str | None = None
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:
@@ -254,7 +255,7 @@ def bands(shape: tuple[int, ...], backend: Backend, band_bytes: int, least: int,
 
 
 class InOrder(ABC):
-    """Uses what was made of rows in the order of the rows, in whatever order it comes, from whatever thread.
+    """Takes the results of bands in any order, from any thread, and uses them in the order of their rows.
 
     So sums do not depend on which thread is faster. The first rows begin at 0, and others where those before end.
     """

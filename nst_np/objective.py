@@ -27,7 +27,7 @@ class Evaluation:
     value : the total, a float.
     gradient : d(value)/d(image), (H, W, 3), in RGB 0–255 units.
     terms : ``"total"``; ``"content"`` and ``"style"``, each Σ w_l E_l before α and β; ``"tv"``; and
-        ``"content LAYER"``, ``"style LAYER"``: each E_l, before w_l (of several styles with a loss each, the sum by
+        ``"content LAYER"``, ``"style LAYER"``: each E_l, before w_l (of several styles or kinds of loss, the sum by
         their shares).
     """
 
@@ -42,7 +42,7 @@ class Objective:
     Parameters
     ----------
     network : where features come from.
-    terms : the losses, if they are not to be built from what follows.
+    terms : losses to add to those that are built from what follows.
     content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss.
     style : (H', W', 3) RGB 0–255, of any size, or a list of several. None for no style loss.
     content_layers, style_layers : ``{layer: w_l}``; by default `FeatureNetwork.default_layers`.
@@ -57,8 +57,9 @@ class Objective:
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
     blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
         the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
-        published and the mean loss have the same gradient either way; relative losses divide by each ‖A_i‖². The first
-        is the default: it costs one product a layer, however many the styles, and its loss can come to 0.
+        published and the mean Gram losses have the same gradient either way; relative ones divide by each ‖A_i‖². The
+        first is the default: it costs one product per layer, however many the styles, and its loss can come to 0. Other
+        kinds of loss aim at the moments of the mixture.
     repeats : take the content image and the generated one to repeat (see `FeatureNetwork.repeating`): for pictures
         whose edges are to meet.
 
@@ -85,6 +86,10 @@ class Objective:
         styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
+        if pieces < 1:
+            raise InputError(f"pieces must be a whole number of at least 1, not {pieces}")
+        if repeats and pieces > 1:
+            raise InputError("an image that repeats cannot be worked on in pieces: its pieces would have edges")
         if not terms and content is None and not styles and tv_weight == 0:
             raise InputError("an objective needs a content image, a style image or a total variation")
         self.network = network.repeating() if repeats else network
@@ -109,6 +114,8 @@ class Objective:
         if tv_weight != 0:
             built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))
         self.terms = [term for term in built if term.weight > 0]
+        if built and not self.terms:
+            raise InputError("all weights of the objective are 0: nothing to minimise")
         self._taps = [layer for layer in network.layers if any(term.tap == layer for term in self.terms)]
         if content is not None:
             network.check_size(content.shape, self._taps, "content image")

@@ -23,9 +23,11 @@ def check_range(image: Any, name: str) -> None:
     """
     low, high = float(image.min()), float(image.max())
     expected = f"{name} must have values of 0–255, not {low:.6g} to {high:.6g}"
-    if image.dtype.kind == "f" and 0 <= low and 0 < high <= 1:
+    if image.dtype.kind == "f" and -0.5 < low and 0 < high < 1.5:
         raise InputError(f"{expected}: multiply it by 255")
+    if image.dtype.kind == "f" and -1.5 < low < 0 and high < 1.5:
+        raise InputError(f"{expected}: add 1 and multiply it by 127.5")
     if image.dtype.kind == "u" and high > 255:
         raise InputError(f"{expected}: multiply it by 255 / {2 ** (8 * image.dtype.itemsize) - 1}")
-    if low < -SLACK or high > 255 + SLACK:
+    if not (-SLACK <= low and high <= 255 + SLACK):  # NaN is neither
         raise InputError(expected)

@@ -79,10 +79,10 @@ class StylizeResult:
     ----------
     image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
     losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
-    history : a dictionary an iteration, and before them one for the initial image, iteration 0: iteration, seconds
-        and every term of the objective, unweighted.
+    history : one dictionary per iteration, and before them one for the initial image, iteration 0: iteration, seconds
+        and every term of the objective.
     settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
-        turned out to be, and as many iterations as were done if the run was cut short. Settings can name files only:
+        turned out to be, and where it ended if it was cut short. Settings can name files only:
         for an image that was given in memory, `content` or `style` is None, and `init` is ``"array"``. Give such images
         again, as in ``stylize(photo, painting, config=result.settings)``.
     network : one line on the network, its weights and its device.

@@ -33,7 +33,7 @@ class Term:
     tap : the layer it looks at, or ``"pixels"``.
     loss : value and gradient, unweighted.
     group_weight, layer_weight : α, β or the TV weight; and w_l.
-    share : of one style image among several that have a loss each; else 1.
+    share : of a kind of style loss among several, and of one style image among several that have a loss each; else 1.
     """
 
     group: str
@@ -44,7 +44,8 @@ class Term:
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        weights = (f"{self.group}_weight", self.group_weight), (f"the weight of {self.tap}", self.layer_weight)
+        weights = ((f"{self.group}_weight", self.group_weight), (f"the weight of {self.tap}", self.layer_weight),
+                   (f"a share of the {self.group} loss", self.share))
         for name, weight in weights:
             if not 0 <= weight < math.inf:
                 raise InputError(f"{name} must be a number of at least 0, not {weight}")

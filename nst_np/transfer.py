@@ -139,9 +139,9 @@ def _prepared(config: Config, content: Pixels | None, styles: Sequence[Pixels], 
     shape = picture_shape(config, content, styles)
     start = initial_image(config, content, styles, shape, initial)
     if network is None:
-        network = load_network(config.network, config.weights, pooling=config.pooling, device=config.device,
-                               dtype=config.dtype, threads=config.threads, taps=_taps(config), progress=progress,
-                               say=say)
+        network = load_network(config.network, config.weights, weights_format=config.weights_format,
+                               pooling=config.pooling, device=config.device, dtype=config.dtype, threads=config.threads,
+                               taps=_taps(config), progress=progress, say=say)
     say(f"network {_describe(network)}")
     content_seen = content is not None and config.content_weight > 0
     styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
@@ -275,6 +275,8 @@ class _Run:
                 self.done, self.kept = self.done + 1, best()
             elif self.history:
                 continue  # it is where the size before ended
+            if iterate.value == best().point.value:  # a line search may end at a point before its last one
+                terms = best().terms
             step = Step(self.done, self.last, time.perf_counter() - self.start, terms, picture,
                         self._work(factor, iterate.iteration), iterate.x, shape)
             self.history.append(step.row())

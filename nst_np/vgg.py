@@ -232,7 +232,7 @@ def climb(xp: Any, x: Array, steps: Iterable[Step], taps: frozenset[str] = froze
           look: Look = lambda layer, rows, F: None) -> tuple[Array, Descent]:
     """Through some steps to what comes out of the last one, showing the tapped features; and the way back.
 
-    That one takes a `Join`, and the gradient of what came out, or None for zero.
+    The way back takes a `Join`, and the gradient of what came out, or None for zero.
     """
     tape: list[tuple[str, Array | None, layers.Backward]] = []
     for name, layer in steps:
@@ -255,7 +255,7 @@ def climb(xp: Any, x: Array, steps: Iterable[Step], taps: frozenset[str] = froze
 
 
 def _nothing(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
-    """A `Join` of who taps nothing."""
+    """A `Join` for steps without taps."""
     return dF
 
 

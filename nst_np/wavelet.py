@@ -17,7 +17,7 @@ import numpy as np
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.layers import WaveletBank
-from nst_np.network import Descend, FeatureNetwork, InOrder, Join, Look, add, bands, fastest
+from nst_np.network import ALL, Descend, FeatureNetwork, InOrder, Join, Look, add, bands, fastest
 
 Array = Any
 ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
@@ -92,7 +92,7 @@ class WaveletNetwork(FeatureNetwork):
 
         def show(part: tuple[str, slice]) -> tuple[Array, layers.Backward] | None:
             F, backward = band(*part)
-            look(*part, F)
+            look(part[0], ALL if whole else part[1], F)
             return (F, backward) if whole else None
 
         kept = each(show, parts)
@@ -104,7 +104,7 @@ class WaveletNetwork(FeatureNetwork):
                 name, rows = parts[index]
                 F, backward = kept[index] or band(name, rows)
                 kept[index] = None  # used once
-                dF = join(name, rows, F, None)
+                dF = join(name, ALL if whole else rows, F, None)
                 sums[name].add(rows, None if dF is None else backward(dF))
 
             each(pull, range(len(parts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from nst_np.weights.published import KERAS_FILES, PublishedFile
 CONTENT = bytes(range(256)) * 2000
 NAME = "vgg19_test.h5"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,6 +63,38 @@ class Handler(BaseHTTPRequestHandler):
         body = CONTENT[:1000] if len(self.server.requests) == 2 else CONTENT
         self.send(body, length=len(CONTENT))
 
+    def endless(self):
+        """Says nothing of its length, and has none."""
+        self.send_response(200)
+        self.end_headers()
+        while not self.server.released.is_set():
+            self.wfile.write(CONTENT)
+            self.server.sent += len(CONTENT)
+
+    def longer(self):
+        self.send(CONTENT + b"x")
+
+    def packed(self):
+        """A little that unpacks to much more than the file has."""
+        body = gzip.compress(bytes(10 * len(CONTENT)))
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def trickling(self):
+        """A byte now and then, so that no read times out."""
+        self.send(b"", length=len(CONTENT))
+        while not self.server.released.wait(0.02):
+            self.wfile.write(b"x")
+
+    def together(self):
+        """An answer only once two are asked for. (The two before only ask whether there is one.)"""
+        if len(self.server.requests) > 2:
+            self.server.both.wait()
+        self.send(CONTENT)
+
     def silent(self):
         self.server.released.wait(20)
 
@@ -84,6 +119,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests = []
+        self.sent = 0
+        self.both = threading.Barrier(2, timeout=20)
         self.released = threading.Event()
 
     def mirror(self, behaviour):
@@ -108,7 +145,6 @@ def small_file(monkeypatch):
     monkeypatch.setitem(KERAS_FILES, "vgg19", PublishedFile(NAME, MD5, len(CONTENT)))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # pooch's, between two attempts
 
 
 @pytest.fixture
@@ -180,9 +216,12 @@ def test_architecture_in_the_address(server, tmp_path):
     ("behaviour", "reason"),
     [
         ("missing", "HTTP status 404"),
-        ("wrong", f"wrong checksum, expected MD5 {MD5}"),
-        ("web_page", f"wrong checksum, expected MD5 {MD5}"),
-        ("truncated", r"IncompleteRead\(1000 bytes read, 511000 more expected\)|wrong checksum"),  # urllib3 2 or 1
+        ("wrong", f"wrong checksum, expected md5 {MD5}"),
+        ("web_page", "a file of 26 bytes, expected 512000"),
+        ("longer", "a file of 512001 bytes, expected 512000"),
+        ("truncated", r"IncompleteRead\(1000 bytes read, 511000 more expected\)|broke off after 1000"),
+        ("endless", "over 512000 bytes, which the file has"),
+        ("packed", r"the file comes packed \(gzip\), expected as it is"),
     ],
 )
 def test_failing_mirror_is_named_and_the_next_one_tried(server, tmp_path, behaviour, reason):
@@ -241,6 +280,36 @@ def test_stalled_transfer_is_given_up(server, tmp_path, monkeypatch):
     assert "timed out" in failure(tmp_path, server.mirror("stalled"))
 
 
+def test_transfer_below_the_minimum_rate_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(download, "RETRIES", 0)
+    assert re.search(r"\d+ bytes in 0.3 s, which is too slow", failure(tmp_path, server.mirror("trickling")))
+
+
+def test_no_more_is_taken_than_the_published_size(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "RETRIES", 0)
+    failure(tmp_path, server.mirror("endless"))
+    assert server.sent < 100 * len(CONTENT)  # what the sockets hold
+
+
+@pytest.mark.parametrize(("sha256", "reason"), [(SHA256, None), (64 * "0", "expected sha256 0000")])
+def test_a_known_sha256_must_be_right_too(server, tmp_path, monkeypatch, sha256, reason):
+    monkeypatch.setitem(KERAS_FILES, "vgg19", PublishedFile(NAME, MD5, len(CONTENT), sha256))
+    if reason is None:
+        fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
+    else:
+        assert reason in failure(tmp_path, server.mirror("good"))
+
+
+def test_two_threads_at_once_have_a_stage_each(server, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        fetches = [threads.submit(fetch_weights, "vgg19", folder=tmp_path, mirrors=[server.mirror("together")])
+                   for _ in range(2)]
+        assert [fetch.result() for fetch in fetches] == [tmp_path / NAME] * 2
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert names(tmp_path) == [NAME]
+
+
 def test_bad_address(tmp_path):
     assert "could not be downloaded: no address/: " in failure(tmp_path, "no address/")
 
@@ -285,15 +354,15 @@ DOWNLOADER = """
 import sys
 from nst_np.weights.download import fetch_weights
 from nst_np.weights.published import KERAS_FILES, PublishedFile
-name, md5, folder, mirror = sys.argv[1:]
-KERAS_FILES["vgg19"] = PublishedFile(name, md5, 0)
+name, md5, size, folder, mirror = sys.argv[1:]
+KERAS_FILES["vgg19"] = PublishedFile(name, md5, int(size))
 fetch_weights("vgg19", folder=folder, mirrors=[mirror])
 """
 
 
 def test_killed_download_leaves_nothing_usable_and_the_next_one_succeeds(server, tmp_path):
     root = Path(__file__).resolve().parent.parent
-    arguments = [NAME, MD5, str(tmp_path), server.mirror("stalled")]
+    arguments = [NAME, MD5, str(len(CONTENT)), str(tmp_path), server.mirror("stalled")]
     process = subprocess.Popen([sys.executable, "-c", DOWNLOADER, *arguments], cwd=root)
     try:
         partial = wait_for_partial_file(tmp_path, process)
@@ -326,12 +395,10 @@ def wait_for_partial_file(folder, process):
 
 
 def test_interrupted_download_leaves_nothing(server, tmp_path, monkeypatch):
-    import pooch
-
-    def interrupt(self, *arguments, **options):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", interrupt)
+    monkeypatch.setattr(download, "_transfer", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch_weights("vgg19", folder=tmp_path, mirrors=[server.mirror("good")])
     assert names(tmp_path) == []

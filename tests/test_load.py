@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_np import transfer
 from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
 from nst_np.load import check_layers, load_network, other_network, settled
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
+from tests import test_weights
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +187,42 @@ def test_random_weights_are_those_of_their_seed():
     assert load_weights("vgg19", "random:3").checksum in network.describe()
 
 
+def test_weights_format_reaches_the_file(tmp_path, photo, painting):
+    path = tmp_path / "mine.safetensors"
+    test_weights.write_state_dict(path, "vgg16", "features")
+    for weights_format, whose in (("caffe", "Caffe's as said; input BGR"),
+                                  ("torchvision", "torchvision's as said; input (RGB")):
+        network = load_network("vgg16", path, weights_format=weights_format)
+        assert f"(format safetensors, {whose}" in network.describe()
+        assert network.weights_format == weights_format
+    with pytest.raises(InputError, match="weights_format is 'caffe', but the network that is given was"):
+        transfer.stylize(photo, painting, network=network, weights_format="caffe")
+    path.unlink()
+
+
+def test_weights_format_is_a_setting_of_a_run(monkeypatch, photo, painting):
+    given = []
+
+    def load(*arguments, weights_format, **options):
+        given.append((*arguments, weights_format))
+        return load_network("wavelet")
+
+    monkeypatch.setattr(transfer, "load_network", load)
+    result = transfer.stylize(photo, painting, weights="mine.pth", weights_format="caffe", iterations=1)
+    assert given == [("auto", "mine.pth", "caffe")]
+    assert result.settings.weights_format == "caffe"
+
+
 @pytest.mark.parametrize("arguments, options, error, message", [
     (["vgg11"], {}, InputError, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
     (["wavelet", "a.h5"], {}, InputError,
      "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
     (["wavelet", Path("a.h5")], {}, InputError,
      "network 'wavelet' is computed and takes no weights, but weights is 'a.h5', not 'auto'"),
+    (["wavelet"], {"weights_format": "caffe"}, InputError,
+     "network 'wavelet' takes no weights, but weights_format is 'caffe', not 'auto'"),
+    (["vgg19", "random"], {"weights_format": "caffe"}, WeightsError,
+     "weights are 'random', no file of PyTorch, but weights_format is 'caffe', expected 'auto'"),
     (["vgg19", "random:x"], {}, WeightsError, "weights are 'random:x', expected 'random' or 'random:SEED'"),
     (["vgg19", "random"], {"pooling": "sum"}, InputError, "pooling must be one of average, max, not 'sum'"),
     (["wavelet"], {"dtype": "float16"}, InputError, "dtype must be float32 or float64, not 'float16'"),

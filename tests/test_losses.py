@@ -212,6 +212,15 @@ def test_wasserstein_pulls_each_feature_to_where_it_is_to_be_moved():
     np.testing.assert_allclose(transport.T @ C @ transport, loss.S, atol=1e-9)
 
 
+@pytest.mark.parametrize("target", [np.full((6, 7, 4), 3.0), np.zeros((6, 7, 4)), np.ones((1, 1, 4))])
+@pytest.mark.parametrize("name", ["RelativeMomentsLoss", "WassersteinLoss"])
+def test_moments_of_a_flat_style_do_not_explode(name, target):
+    F = target[:1, :1] + np.random.default_rng(0).standard_normal((6, 7, 4))
+    value, gradient = losses.value_and_grad(BACKEND, LOSSES[name](BACKEND, F, target), F)
+    assert np.isfinite(gradient).all()
+    assert value < 20 or not target.any()
+
+
 def test_the_settings_offer_every_style_loss():
     assert tuple(losses.STYLES) == STYLE_LOSSES
 

@@ -12,8 +12,9 @@ import pytest
 from nst_np import Objective
 from nst_np.backend import make_backend
 from nst_np.errors import InputError
+from nst_np.losses import TotalVariation
 from nst_np.pieces import Piece, cut
-from nst_np.terms import tv_term
+from nst_np.terms import Term, tv_term
 from tests.test_networks import image, network
 
 LAYERS = {"vgg19": {}, "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.5, "scale3": 0.5}}}
@@ -68,6 +69,17 @@ def test_total_variation_alone():
     assert_same(Objective(net, [tv_term(2.0)], pieces=6).evaluate(x), whole, 1e-13)
 
 
+@pytest.mark.parametrize(("name", "layer"), [("vgg19", "relu1_1"), ("vgg19", "relu2_1"), ("wavelet", "scale1"),
+                                             ("wavelet", "scale2")])
+def test_losses_that_reach_beyond_a_piece(name, layer):
+    """Also for the features of a layer, and where pieces are smaller than the network takes."""
+    x, net = image(64, 60, 3), network(name)
+    whole = Objective(net, [Term("tv", layer, TotalVariation())]).evaluate(x)
+    F = net.features(x, [layer])[layer]
+    assert whole.value == pytest.approx((np.diff(F, axis=0) ** 2).sum() + (np.diff(F, axis=1) ** 2).sum())
+    assert_same(Objective(net, [Term("tv", layer, TotalVariation())], pieces=36).evaluate(x), whole, 1e-11)
+
+
 @pytest.mark.parametrize("name", sorted(LAYERS))
 def test_threads_and_processes(name):
     x = image(32, 100, 3)
@@ -90,7 +102,9 @@ def test_networks_backends_and_terms_can_be_sent(name):
 
 def test_an_image_that_repeats_has_no_pieces():
     with pytest.raises(InputError, match="repeats cannot be worked on in pieces"):
-        Objective(network("wavelet"), content=image(64, 64), repeats=True, pieces=4).evaluate(image(64, 64))
+        Objective(network("wavelet"), content=image(64, 64), repeats=True, pieces=4)
+    with pytest.raises(InputError, match="pieces must be a whole number of at least 1, not 0"):
+        Objective(network("wavelet"), content=image(64, 64), pieces=0)
 
 
 # --- pieces -----------------------------------------------------------------------------------------------------------

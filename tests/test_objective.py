@@ -273,7 +273,9 @@ def test_the_total_variation_of_a_tile_reaches_over_its_edges(networks):
     x = np.zeros((20, 30, 3))
     x[:, 15:] = 10.0  # a step in the middle, and one from the last column to the first
     tile = Objective(networks["wavelet"], tv_weight=1.0, repeats=True)
-    assert tile.evaluate(x).terms["tv"] == pytest.approx(2 * 100 * 3 * (20 + 1))
+    assert tile.evaluate(x).terms["tv"] == pytest.approx(2 * 100 * 3 * 20)
+    moved = [tile.evaluate(np.roll(image(20, 30, 3), shift, (0, 1))).value for shift in range(3)]
+    assert moved == pytest.approx([moved[0]] * 3, rel=1e-12)
     assert Objective(networks["wavelet"], tv_weight=1.0).evaluate(x).terms["tv"] == pytest.approx(100 * 3 * 20)
 
 
@@ -287,5 +289,10 @@ def test_style_losses_are_mixed_by_their_weights(name, networks):
     expected = 0.25 * alone["gram"].gradient + 2 * alone["wasserstein"].gradient
     np.testing.assert_allclose(both.gradient, expected, atol=1e-12 * np.abs(expected).max())
     assert len({round(evaluation.value, 9) for evaluation in alone.values()}) == 3
+    for weight in (-1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match="a share of the style loss must be a number of at least 0, not"):
+            Objective(networks[name], style=image(40, 50, 2), style_loss={"gram": weight})
+    with pytest.raises(InputError, match="all weights of the objective are 0: nothing to minimise"):
+        Objective(networks[name], style=image(40, 50, 2), style_weight=0)
     with pytest.raises(InputError, match="style_loss must be one of gram, moments, wasserstein, not 'w2'"):
         Objective(networks[name], style=image(40, 50, 2), style_loss={"w2": 1.0})

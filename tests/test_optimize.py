@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import pickle
 import subprocess
 import sys
 import threading
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -234,6 +236,51 @@ def test_a_minimisation_goes_on_from_a_saved_state_to_the_same_bits(method, dtyp
         assert (iterate.iteration, iterate.value) == (iteration, value)
         np.testing.assert_array_equal(iterate.x, x)
         assert iterate.x.dtype == dtype
+
+
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"lbfgs"}))
+def test_the_edges_of_going_on(method):
+    """A spent budget, a start where the gradient is zero, and a best point that nothing after it is as good as."""
+    start = {"x0": np.zeros(3), "method": method, "learning_rate": 0.01}
+    *_, last = Minimization(quadratic, iterations=5, **start)
+    again = Minimization(quadratic, iterations=5, state=last.state, **start)
+    assert list(again) == []
+    assert (again.status, again.nit, again.nfev, again.best.value) == ("budget", 5, 0, last.value)
+    at_minimum = {**start, "x0": np.full(3, 3.0)}
+    (first,) = Minimization(quadratic, iterations=5, **at_minimum)
+    again = Minimization(quadratic, iterations=5, state=first.state, **at_minimum)
+    assert list(again) == []
+    assert again.status == "converged"
+    worse = Minimization(lambda x: (1e6 + x.sum(), np.ones_like(x)), iterations=7, state=last.state, **start)
+    list(worse)
+    assert worse.best.value == last.value
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_minimisation_leaves_nothing_behind(method):
+    """Not even until the garbage collector comes: SciPy's workspace is some 35 vectors."""
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        minimize(lambda x: (float(x @ x), 2 * x), np.ones(100_000), method=method, iterations=2, learning_rate=0.1)
+        assert tracemalloc.get_traced_memory()[0] < 400_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+@pytest.mark.parametrize("method", ["lbfgs-own", "adam", "momentum", "rmsprop"])
+@pytest.mark.parametrize("scale", [1e-28, 1e25])
+def test_steps_in_single_precision_do_not_depend_on_the_scale_either(method, scale):
+    def function(x):
+        value, gradient = quadratic(x)
+        return scale * value, (scale * gradient).astype(np.float32)
+
+    x = [minimize(lambda x, f=f: f(x), np.zeros(20, np.float32), method=method, iterations=5, learning_rate=0.1).x
+         for f in (quadratic, function)]
+    assert np.abs(x[0]).max() > 0
+    np.testing.assert_allclose(x[1], x[0], rtol=1e-3, atol=1e-4)
 
 
 def test_what_a_method_cannot_do_is_refused():

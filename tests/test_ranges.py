@@ -27,6 +27,8 @@ ENTRANCES = {
 @pytest.mark.parametrize(("image", "message"), [
     (RAMP, "0 to 1: multiply it by 255"),
     (RAMP.astype(np.float32), "0 to 1: multiply it by 255"),
+    (1.05 * RAMP - 0.02, "-0.02 to 1.03: multiply it by 255"),
+    (2 * RAMP - 1, "-1 to 1: add 1 and multiply it by 127.5"),
     (1000 * RAMP, "0 to 1000"),
     (255 * RAMP - 127, "-127 to 128"),
     ((65535 * RAMP).astype(np.uint16), "0 to 65535: multiply it by 255 / 65535"),
@@ -51,6 +53,11 @@ def test_a_nearly_black_picture_is_one():
 ])
 def test_what_is_an_image_is_taken(entrance, image):
     ENTRANCES[entrance][1](image)
+
+
+def test_nan_is_no_value():
+    with pytest.raises(InputError, match="content image must have values of 0–255, not nan to nan"):
+        Objective(NETWORK, content=RAMP * np.nan)
 
 
 def test_what_an_optimiser_tries_may_be_anything():

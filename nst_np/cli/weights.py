@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nst_np.cli.console import DONE, guarded, write_out
 from nst_np.cli.parsing import Parser
+from nst_np.config import Config
 
 
 def fetch_weights_main(arguments: Sequence[str] | None = None) -> int:
@@ -34,13 +35,13 @@ def convert_weights_main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("destination", metavar="DESTINATION", help="the .h5 file to write; with --bits the .npz file")
     parser.add_argument("--bits", type=int, metavar="8",
                         help="write the compact format, with kernels rounded to 8 bits: a quarter of the size or less")
-    parser.add_argument("--convention", default="auto", metavar="NAME",
-                        help="pre-processing of a PyTorch file: torchvision, caffe or auto (default: auto)")
+    parser.add_argument("--weights-format", "--convention", default=Config.weights_format, metavar="NAME",
+                        help="what a PyTorch file was trained for: torchvision, caffe or auto (default: auto)")
 
     def convert(options: argparse.Namespace) -> int:
         from nst_np.weights import convert_weights
 
-        weights = convert_weights(options.source, options.destination, convention=options.convention,
+        weights = convert_weights(options.source, options.destination, weights_format=options.weights_format,
                                   bits=options.bits)
         write_out(f"{options.destination}: {weights.describe()}\n")
         return DONE

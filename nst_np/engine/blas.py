@@ -1,7 +1,7 @@
 """BLAS on one thread, for as long as anybody in this process wants it so.
 
-The limit is the process's, and so it is counted: it comes with the first who wants it and goes with the last, in
-whatever order they leave. After a fork, a child has one thread, and what that one held.
+The limit belongs to the process, so its holders are counted: the first one sets it, the last one restores what there
+was. After a fork a child has one thread, and the limit only if that thread holds it.
 """
 
 from __future__ import annotations

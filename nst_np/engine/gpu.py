@@ -201,7 +201,7 @@ def _output_transform(xp: Any, biased: bool, rectified: bool, pooled: bool) -> K
     sign = f"""
             const unsigned int word = __ballot_sync(0xffffffffu, value > 0);
             if (inside && i % {WORD} == 0) words[((size_t)r * width + s) * (padded / {WORD}) + k / {WORD}] = word;
-            value = value > 0 ? value : T(0);
+            value = value < 0 ? T(0) : value;  // NaN stays, to be found
     """ if rectified else ""
     write = f"""
     #pragma unroll

@@ -109,10 +109,11 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     runs = []
     for run in grid.runs:
         wanted = run.config
-        key = (wanted.network, wanted.weights, wanted.device, wanted.dtype)
+        key = (wanted.network, wanted.weights, wanted.weights_format, wanted.device, wanted.dtype)
         if key not in networks:
-            network = load_network(wanted.network, wanted.weights, device=wanted.device, dtype=wanted.dtype, taps=(),
-                                   say=say, progress=progress)  # only its name and kind are needed
+            network = load_network(wanted.network, wanted.weights, weights_format=wanted.weights_format,
+                                   device=wanted.device, dtype=wanted.dtype, say=say, progress=progress,
+                                   taps=())  # only its name and kind are needed
             say(f"network {network.describe()}; on {network.backend.device}")
             networks[key] = network
         runs.append(replace(run, config=settled(wanted, networks[key])))

@@ -20,18 +20,18 @@ from nst_np.losses.wasserstein import WassersteinLoss, wasserstein_loss
 __all__ = [
     "LOSSES", "STYLES", "ContentLoss", "Loss", "MeanContentLoss", "MeanStyleLoss", "MeanTotalVariation", "MomentsLoss",
     "Region", "RelativeContentLoss", "RelativeMomentsLoss", "RelativeStyleLoss", "RelativeTotalVariation", "Statistic",
-    "Style", "StyleLoss", "TotalVariation", "WassersteinLoss", "gram", "gram_per_position", "value_and_grad",
+    "StyleKind", "StyleLoss", "TotalVariation", "WassersteinLoss", "gram", "gram_per_position", "value_and_grad",
     "variation", "wasserstein_loss",
 ]  # fmt: skip
 
 
-class Style(NamedTuple):
+class StyleKind(NamedTuple):
     """A kind of style loss.
 
     Attributes
     ----------
-    look : a loss of the kind, for its statistic of a style image: sums, and at last the number of positions.
-    aim : by normalisation, what makes the loss from the backend and those sums per position.
+    look : a loss whose statistic measures a style image: sums, and last the number of positions.
+    aim : by normalisation, a function of the backend and those sums per position that makes the loss.
     """
 
     look: Loss
@@ -40,15 +40,15 @@ class Style(NamedTuple):
 
 # By the name that the setting `style_loss` has for it.
 STYLES = {
-    "gram": Style(StyleLoss(None), {
+    "gram": StyleKind(StyleLoss(None), {
         "published": lambda backend, A: StyleLoss(A), "relative": lambda backend, A: RelativeStyleLoss(A),
         "mean": lambda backend, A: MeanStyleLoss(A),
     }),
-    "moments": Style(MomentsLoss(None, None), {
+    "moments": StyleKind(MomentsLoss(None, None), {
         "published": lambda backend, A, m: MomentsLoss(A, m), "mean": lambda backend, A, m: MomentsLoss(A, m),
         "relative": lambda backend, A, m: RelativeMomentsLoss(A, m),
     }),
-    "wasserstein": Style(MomentsLoss(None, None), {
+    "wasserstein": StyleKind(MomentsLoss(None, None), {
         "published": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=False),
         "relative": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=True),
         "mean": lambda backend, A, m: wasserstein_loss(backend, A, m, relative=False),

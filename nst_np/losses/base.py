@@ -44,7 +44,7 @@ class Loss(ABC):
 
     @abstractmethod
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
-        """The loss E, and dE/d(statistic), entry by entry; those of a number that nothing depends on are left out."""
+        """The loss E, and dE/d(statistic), entry by entry. Counts of positions, which come last, get no derivative."""
 
     @abstractmethod
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nst_np.backend import Backend
 from nst_np.losses.base import TINY, Array, Loss, Statistic, total
+from nst_np.losses.content import FLATTEST
 from nst_np.losses.style import gram
 
 
@@ -62,7 +63,10 @@ class RelativeMomentsLoss(MomentLoss):
     def shares(self, backend: Backend) -> tuple[float, float, float]:
         """What the squared differences of Gram matrices, means and deviations are multiplied by."""
         s = _deviations(backend.xp, self.A, self.m.astype("float64"), 1)
-        return tuple(1 / max(total(backend, of**2), TINY) for of in (self.A, self.m, s))  # type: ignore[return-value]
+        energy = float(backend.xp.trace(self.A))  # Σ m² + Σ s², one of which may be nearly nothing: see `variation`
+        least = max(FLATTEST * energy, TINY)
+        return (1 / max(total(backend, self.A**2), TINY), 1 / max(total(backend, self.m**2), least),
+                1 / max(total(backend, s**2), least))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nst_np.backend import Backend
+from nst_np.errors import NumericalError
 from nst_np.losses.base import TINY, Array, Statistic, total
 from nst_np.losses.moments import MomentLoss
 
@@ -44,7 +47,10 @@ class WassersteinLoss(MomentLoss):
         xp = backend.xp
         mu, one = t * (1 / M), xp.eye(len(t))
         C = G.astype("float64") * (1 / M) - mu[:, None] * mu[None, :] + self.ridge * one
-        values, vectors = xp.linalg.eigh(self.root @ C @ self.root)
+        try:
+            values, vectors = xp.linalg.eigh(self.root @ C @ self.root)
+        except np.linalg.LinAlgError as error:  # CuPy's, too
+            raise NumericalError(f"the covariance of the features has no root ({error})") from error
         roots = xp.sqrt(xp.maximum(values, TINY * float(values[-1]) + TINY))
         half = self.root @ vectors
         dC = one - (half * (1 / roots)) @ half.T

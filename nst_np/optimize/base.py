@@ -33,6 +33,11 @@ class Iterate:
     state: State
 
 
+def root_mean_square(xp: Any, gradient: Vector) -> float:
+    """In float64, as the squares of float32 numbers may be too large or too small for float32."""
+    return float(xp.sqrt(xp.mean(gradient.astype("float64") ** 2)))
+
+
 Iterates = Generator[Iterate, None, str]  # returns why it ended, for people
 
 

@@ -60,6 +60,8 @@ class Minimization:
         if state is not None and method == "lbfgs":
             raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
         self._function, self._iterations = Counted(function, xp), iterations
+        if state is not None:
+            self._function.best = Best(state["x"].copy(), state["value"], ())
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
         self._points = METHODS[method](self._function, xp, x0, rate, bounds, None if state is None else dict(state))
@@ -68,17 +70,16 @@ class Minimization:
 
     def __iter__(self) -> Iterator[Iterate]:
         try:
-            while True:
+            while self._function.best is None or self.nit < self._iterations:
                 try:
                     iterate = next(self._points)
                 except StopIteration as end:
-                    self.status, self._reason = "converged", end.value
+                    if end.value is not None:  # else it was left before
+                        self.status, self._reason = "converged", end.value
                     return
                 self.nit = iterate.iteration
                 yield iterate
-                if self.nit >= self._iterations:
-                    self.status, self._reason = "budget", f"all {self._iterations} iterations used"
-                    return
+            self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
             self._points.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector
+from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector, root_mean_square
 
 Step = Callable[[Any, State, Vector, float], Vector]  # (xp, state, gradient, rate) to what is taken from x
 
@@ -18,12 +18,12 @@ def _descend(step: Step, function: Counted, xp: Any, x0: Vector, rate: float, bo
     """
     if state is None:
         value, gradient = function(x0)
-        scale = float(xp.sqrt(xp.mean(gradient**2)))
+        scale = root_mean_square(xp, gradient)
         state = {"iteration": 0, "x": x0, "value": value, "gradient": gradient, "scale": scale}
         del gradient
         yield Iterate(0, x0, value, state)
-        if scale == 0:
-            return "the gradient is zero at the initial point"
+    if state["scale"] == 0:
+        return "the gradient is zero at the initial point"
     while True:
         state["iteration"] += 1
         x = state["x"] - step(xp, state, state.pop("gradient") / state["scale"], rate)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector
+from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector, root_mean_square
 from nst_np.optimize.line_search import Point, strong_wolfe
 
 PAIRS = 10  # that are kept, at most
-ROUNDING = 1e-9  # of s · y, as a share of y · y times the step's scale: below, it is noise and not curvature
+ROUNDING = 1e-9  # in units of x: a pair whose s · y is no larger than this times y · y is rounding noise, not curvature
 
 
 class Pair(NamedTuple):
@@ -36,10 +36,10 @@ def lbfgs(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds | 
     if state is None:
         value, gradient = function(x0)
         state = {"iteration": 0, "x": x0, "value": value, "gradient": gradient,
-                 "scale": float(xp.sqrt(xp.mean(gradient**2)))}
+                 "scale": root_mean_square(xp, gradient)}
         yield Iterate(0, x0, value, state)
-        if state["scale"] == 0:
-            return "the gradient is zero at the initial point"
+    if state["scale"] == 0:
+        return "the gradient is zero at the initial point"
     pairs = [Pair(state[f"s{i}"], state[f"y{i}"], state[f"sy{i}"]) for i in range(PAIRS) if f"s{i}" in state]
     iteration, x, value, gradient, scale = (state[key] for key in ("iteration", "x", "value", "gradient", "scale"))
     del state

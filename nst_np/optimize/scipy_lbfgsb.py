@@ -84,6 +84,9 @@ class _Closed(BaseException):
     """Raised where the work asks for something when nobody will answer any more."""
 
 
+_CLOSED = object()  # the answer that says so
+
+
 class _Turns:
     """Work that asks questions, in a thread of its own; it and its caller take turns.
 
@@ -105,9 +108,9 @@ class _Turns:
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         context = contextvars.copy_context()  # with NumPy's error handling
         self._thread = threading.Thread(target=context.run, args=(self._run, work), name="nst_np-scipy", daemon=True)
+        self._thread.start()
 
     def __iter__(self) -> _Turns:
-        self._thread.start()
         return self
 
     def __next__(self) -> Any:
@@ -124,7 +127,7 @@ class _Turns:
 
     def close(self) -> None:
         """End the work at the question that it is at."""
-        self._answers.put(_Closed())
+        self._answers.put(_CLOSED)
         self._thread.join()
 
     def _run(self, work: Callable[[Ask], Any]) -> None:
@@ -140,6 +143,6 @@ class _Turns:
         self._questions.put(question)
         del question
         answer = self._answers.get()
-        if isinstance(answer, _Closed):
-            raise answer
+        if answer is _CLOSED:
+            raise _Closed  # one that nobody keeps: its traceback keeps all of SciPy's workspace
         return answer

@@ -31,6 +31,7 @@ import numpy as np
 from nst_np.errors import WeightsError
 from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
 from nst_np.weights.deflate import deflate
+from nst_np.weights.limits import zip_members
 from nst_np.weights.native import replacing_weights, triple
 from nst_np.weights.vgg_weights import VGGWeights
 
@@ -152,8 +153,7 @@ def _write(path: Path, members: dict[str, np.ndarray]) -> None:
 
 def is_compact(path: Path) -> bool:
     """Whether a zip archive was written by `save_compact`, by the name of its first member."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist()[:1] == [_file_name(ABOUT)]
+    return [member.filename for member in zip_members(path)[:1]] == [_file_name(ABOUT)]
 
 
 def read_compact(path: Path) -> VGGWeights:

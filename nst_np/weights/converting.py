@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nst_np.config import Config
 from nst_np.errors import WeightsError
 from nst_np.weights.compact import BITS, save_compact
 from nst_np.weights.native import save_weights
@@ -16,7 +17,7 @@ def convert_weights(
     destination: str | Path,
     *,
     architecture: str | None = None,
-    convention: str = "auto",
+    weights_format: str = Config.weights_format,
     bits: int | None = None,
 ) -> VGGWeights:
     """Read `source` as `read_weights` does, write it to `destination`, and return what was read.
@@ -31,7 +32,7 @@ def convert_weights(
     source, destination = Path(source), Path(destination)
     if bits not in (None, BITS):
         raise WeightsError(f"bits is {bits}, expected {BITS}, or none for exact weights")
-    weights = read_weights(source, architecture, convention)
+    weights = read_weights(source, architecture, weights_format)
     if weights.is_compact:
         raise WeightsError(f"{source} is compact: its kernels are rounded already, expected a file of exact weights")
     if destination.exists() and destination.samefile(source):

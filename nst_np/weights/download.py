@@ -1,11 +1,16 @@
-"""Download Keras's weights: several mirrors, a known checksum, and never a half file under the final name."""
+"""Download Keras's weights: several mirrors, known checksums, and never a half file under the final name.
+
+A mirror is not trusted either: no more bytes are taken than the published file has, they come at a minimum rate or the
+mirror is given up, and they are taken as they are, never unpacked.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import hashlib
 import os
 import queue
+import secrets
 import shutil
 import threading
 import time
@@ -23,9 +28,11 @@ MIRRORS = (
 )
 
 ANSWER_SECONDS = 4.5  # a mirror that has not answered by then is out of reach: without a network, two cost 9 s
-STALL_SECONDS = 20.0  # a download that brings no byte for so long has failed
+STALL_SECONDS = 20.0  # a download that brings no byte for so long has failed, and one that in so long brings less than
+STALL_BYTES = 200_000  # so many: at this rate VGG19 would take two hours
 RETRIES = 1  # of a transfer that broke off or brought other bytes, from the same mirror
 
+BLOCK = 1 << 16  # bytes that are taken at once
 STAGING = ".nst_np_download-"
 STALE_SECONDS = 3600.0  # a download in progress writes all the time, so what is older was killed
 
@@ -64,17 +71,20 @@ def fetch_weights(
         failures = []
         for mirror in mirrors:
             base = mirror.format(architecture=architecture)
-            if failure := _unreachable(base + file.name) or _download(base, file, staging, progress):
+            url, staged = base + file.name, staging / file.name
+            if failure := _unreachable(url) or _download(url, file, staged, progress):
                 failures.append(f"{base}: {failure}")
                 continue
-            _publish(staging / file.name, destination)
+            staged.replace(destination)
             return destination
     raise DownloadError(f"{file.name} could not be downloaded: {'; '.join(failures)}")
 
 
 def _is_intact(path: Path, file: PublishedFile) -> bool:
     try:
-        return file_checksum(path, "md5") == f"md5:{file.md5}"
+        if not path.is_file() or path.stat().st_size != file.size:
+            return False
+        return all(file_checksum(path, name) == f"{name}:{digest}" for name, digest in file.checksums.items())
     except OSError:  # it is not there, or of no use to this user
         return False
 
@@ -82,9 +92,9 @@ def _is_intact(path: Path, file: PublishedFile) -> bool:
 @contextlib.contextmanager
 def _staging_folder(folder: Path) -> Iterator[Path]:
     """A folder for one download, on the file system of its destination."""
-    staging = folder / f"{STAGING}{os.getpid()}"
+    staging = folder / f"{STAGING}{os.getpid()}-{secrets.token_hex(8)}"  # two threads have two
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=True)
         _remove_stale(folder)
         yield staging
     except OSError as error:
@@ -125,37 +135,60 @@ def _unreachable(url: str) -> str | None:
         return f"no answer within {ANSWER_SECONDS:g} s"
 
 
-def _download(base: str, file: PublishedFile, staging: Path, progress: bool) -> str | None:
-    """Download one file into `staging` and verify it; why that failed, or None."""
-    import pooch
+def _download(url: str, file: PublishedFile, target: Path, progress: bool) -> str | None:
+    """Download one file to `target` and verify it; why that failed, or None."""
     import requests
+    import urllib3
 
-    downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=1 << 16, timeout=(ANSWER_SECONDS, STALL_SECONDS))
-    mirror = pooch.create(staging, base, registry={file.name: f"md5:{file.md5}"}, retry_if_failed=RETRIES)
-    try:
-        with _silent(pooch.get_logger()):
-            mirror.fetch(file.name, downloader=downloader)
-    except (requests.RequestException, OSError) as error:
-        return _reason(error)
-    except ValueError:  # what pooch raises for another checksum
-        return f"wrong checksum, expected MD5 {file.md5} (an incomplete or another file)"
+    failure: str | None = None
+    for _ in range(1 + RETRIES):
+        try:
+            failure = _transfer(url, file, target, progress)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure = _reason(error)
+        if failure is None:
+            return None
+    return failure
+
+
+def _transfer(url: str, file: PublishedFile, target: Path, progress: bool) -> str | None:
+    """`_download`, once; the connection's own errors are raised."""
+    import requests
+    from tqdm import tqdm
+
+    digests = [hashlib.new(name, usedforsecurity=False) for name in file.checksums]
+    with (requests.get(url, stream=True, timeout=(ANSWER_SECONDS, STALL_SECONDS),
+                       headers={"Accept-Encoding": "identity"}) as response,
+          target.open("wb") as output,
+          tqdm(total=file.size, unit="B", unit_scale=True, leave=True, disable=not progress) as bar):
+        if not response.ok:
+            return f"HTTP status {response.status_code}"
+        if encoding := response.headers.get("Content-Encoding"):
+            return f"the file comes packed ({encoding[:20]}), expected as it is"
+        declared = response.headers.get("Content-Length", str(file.size))
+        if declared != str(file.size):
+            return f"a file of {declared[:20]} bytes, expected {file.size}"
+        # What has come, however little; urllib3 1 waits until all that is asked for is there.
+        read = getattr(response.raw, "read1", response.raw.read)
+        taken, window, mark = 0, time.monotonic(), 0
+        while data := read(BLOCK):
+            taken += len(data)
+            if taken > file.size:
+                return f"over {file.size} bytes, which the file has"
+            output.write(data)
+            for digest in digests:
+                digest.update(data)
+            bar.update(len(data))
+            if time.monotonic() - window > STALL_SECONDS:
+                if taken - mark < STALL_BYTES:
+                    return f"{taken - mark} bytes in {STALL_SECONDS:g} s, which is too slow"
+                window, mark = time.monotonic(), taken
+    if taken < file.size:
+        return f"broke off after {taken} of {file.size} bytes"
+    for digest, (name, expected) in zip(digests, file.checksums.items(), strict=True):
+        if digest.hexdigest() != expected:
+            return f"wrong checksum, expected {name} {expected} (another file)"
     return None
-
-
-def _publish(staged: Path, destination: Path) -> None:
-    # pooch's temporary files are private; a folder made here shows what the user's umask gives a file.
-    staged.chmod(staged.parent.stat().st_mode & 0o666)
-    staged.replace(destination)
-
-
-@contextlib.contextmanager
-def _silent(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _reason(error: BaseException) -> str:

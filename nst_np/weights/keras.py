@@ -17,7 +17,7 @@ import numpy as np
 
 from nst_np.errors import WeightsError
 from nst_np.weights.architecture import architecture_of, kernel_shapes
-from nst_np.weights.hdf5 import read_dataset
+from nst_np.weights.hdf5 import read_dataset, refuse_links
 from nst_np.weights.published import VGG_LICENCE, file_checksum
 from nst_np.weights.vgg_weights import IMAGENET_MEAN_RGB, UNIT_SCALE, VGGWeights
 
@@ -36,6 +36,7 @@ def read_keras(path: Path) -> VGGWeights:
     import h5py
 
     with h5py.File(path, "r") as file:
+        refuse_links(file, str(path))
         # A model saved whole keeps its weights, and its optimiser's state of the same names, in groups of their own.
         datasets = _datasets(file.get("model_weights", file), str(path))
         architecture = architecture_of(datasets["kernel"])
@@ -81,7 +82,7 @@ def _datasets(root: Any, source: str) -> dict[str, dict[str, Any]]:
             raise WeightsError(f"{source}: {layer} has two arrays of {item.ndim} dimensions, expected one {part}")
         found[part][layer] = item
 
-    root.visititems(visit)  # follows no links, so it ends and stays in this file
+    root.visititems(visit)  # comes to each object once, so it ends
     if not found["kernel"]:
         raise WeightsError(f"{source}: no VGG weights in this HDF5 file, expected groups block1_conv1 to block5_conv3")
     return found

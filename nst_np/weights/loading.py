@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nst_np.config import Config
 from nst_np.errors import DownloadError, WeightsError
 from nst_np.weights.download import fetch_weights
 from nst_np.weights.finding import AUTO, compact_file, find_weights
@@ -15,7 +16,8 @@ EXACT, COMPACT, RANDOM = "exact", "compact", "random"
 COMPACT_ARCHITECTURES = (AUTO, "vgg16")
 
 
-def load_weights(architecture: str, weights: str | Path = AUTO, *, progress: bool = False) -> VGGWeights:
+def load_weights(architecture: str, weights: str | Path = AUTO, weights_format: str = Config.weights_format, *,
+                 progress: bool = False) -> VGGWeights:
     """Get the weights of a network, from wherever `weights` says.
 
     Parameters
@@ -29,6 +31,7 @@ def load_weights(architecture: str, weights: str | Path = AUTO, *, progress: boo
         - ``"compact"``: the VGG16 that comes with nst_np;
         - ``"random"`` or ``"random:SEED"``; ``"auto"`` means VGG19;
         - ``"auto"``: as ``"exact"``, but without exact weights on this machine VGG16 and ``"auto"`` are compact.
+    weights_format : what a PyTorch file expects (`read_weights`); other weights refuse all but ``"auto"``.
     progress : whether to show the progress of a download on standard error.
 
     Raises
@@ -40,6 +43,9 @@ def load_weights(architecture: str, weights: str | Path = AUTO, *, progress: boo
     """
     expected = None if architecture == AUTO else architecture
     word, _, seed = str(weights).partition(":")
+    if weights_format != "auto" and word in (RANDOM, COMPACT):
+        raise WeightsError(f"weights are {str(weights)!r}, no file of PyTorch, but weights_format is "
+                           f"{weights_format!r}, expected 'auto'")
     if word == RANDOM:
         return random_weights(expected or "vgg19", _seed(str(weights), seed))
     if str(weights) == COMPACT:
@@ -49,13 +55,13 @@ def load_weights(architecture: str, weights: str | Path = AUTO, *, progress: boo
     else:
         file = find_weights(expected or "vgg19", weights).found
     if file is not None:
-        return read_weights(file, expected)
+        return read_weights(file, expected, weights_format)
     if str(weights) == AUTO and architecture in COMPACT_ARCHITECTURES:
-        return _compact_weights(architecture)
+        return load_weights(architecture, COMPACT, weights_format)
     if expected is None:
         raise WeightsError("there are no exact weights on this machine: name the network to download, "
                            "--network vgg19 or vgg16")
-    return read_weights(_download(architecture, progress), architecture)
+    return read_weights(_download(architecture, progress), architecture, weights_format)
 
 
 def _compact_weights(architecture: str) -> VGGWeights:

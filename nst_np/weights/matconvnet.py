@@ -16,10 +16,13 @@ import numpy as np
 
 from nst_np.errors import WeightsError
 from nst_np.weights.architecture import architecture_of
+from nst_np.weights.limits import LARGEST_KERNEL
+from nst_np.weights.matlab import read_variables
 from nst_np.weights.published import VGG_LICENCE, file_checksum
 from nst_np.weights.vgg_weights import UNIT_SCALE, VGGWeights
 
 _CONVOLUTION = re.compile(r"conv\d_\d")
+_NAMES = ("layers", "name", "filters", "biases", "weights", "normalization", "meta", "averageImage")
 
 
 def read_matconvnet(path: Path) -> VGGWeights:
@@ -28,11 +31,11 @@ def read_matconvnet(path: Path) -> VGGWeights:
     Raises
     ------
     WeightsError
-        For a file that does not hold one of the two networks, besides whatever SciPy raises.
+        For a file that does not hold one of the two networks, besides whatever `read_variables` raises.
     """
-    variables = _load(path)
-    layers = {str(getattr(layer, "name", "")): layer for layer in np.atleast_1d(variables.get("layers", ()))}
-    convolutions = {name: layer for name, layer in layers.items() if _CONVOLUTION.fullmatch(name)}
+    variables = read_variables(path, _NAMES)
+    layers = [layer for layer in _items(variables.get("layers")) if isinstance(layer, dict)]
+    convolutions = {name: layer for layer in layers if _CONVOLUTION.fullmatch(name := str(layer.get("name")))}
     if not convolutions:
         raise WeightsError(f"{path}: no VGG weights in this MATLAB file, expected layers conv1_1 to conv5_3")
     arrays = {name: _kernel_and_bias(layer, str(path), name) for name, layer in convolutions.items()}
@@ -50,37 +53,25 @@ def read_matconvnet(path: Path) -> VGGWeights:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """The three variables that matter, structures as objects with attributes, dimensions of size one dropped."""
-    from scipy.io import loadmat
-
-    variables: dict[str, Any] = loadmat(
-        path,
-        appendmat=False,
-        variable_names=("layers", "normalization", "meta"),
-        squeeze_me=True,
-        struct_as_record=False,
-        mat_dtype=True,  # MATLAB stores whole numbers as integers even where they are floating point
-    )
-    return variables
+def _items(value: Any) -> list[Any]:
+    """The items of a cell, or of a structure with several elements; none of anything else."""
+    return value if isinstance(value, list) else []
 
 
-def _kernel_and_bias(layer: Any, source: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    if hasattr(layer, "filters"):
-        kernel, bias = layer.filters, layer.biases
-    elif len(getattr(layer, "weights", ())) == 2:
-        kernel, bias = layer.weights
-    else:
+def _kernel_and_bias(layer: dict[str, Any], source: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    pair = [layer["filters"], layer.get("biases")] if "filters" in layer else _items(layer.get("weights"))
+    if len(pair) != 2:
         raise WeightsError(f"{source}: {name} has no weights, expected a cell of kernel and bias")
-    return np.asarray(kernel), np.asarray(bias)
+    return np.asarray(pair[0]), np.asarray(pair[1])
 
 
 def _mean(variables: dict[str, Any], source: str) -> tuple[float, float, float]:
     """The mean colour: in the file it is a colour or, repeated over its positions, an image."""
-    owner = variables.get("meta")
-    normalization = variables.get("normalization", getattr(owner, "normalization", None))
-    image = np.asarray(getattr(normalization, "averageImage", ()))
-    if image.shape[-1:] != (3,) or image.dtype.kind not in "fiu":
+    value: Any = variables if "normalization" in variables else variables.get("meta")
+    for field in ("normalization", "averageImage"):
+        value = value.get(field) if isinstance(value, dict) else None
+    image = np.asarray(() if value is None else value)
+    if image.shape[-1:] != (3,) or image.size > LARGEST_KERNEL or image.dtype.kind not in "fiu":
         raise WeightsError(f"{source}: averageImage has shape {image.shape}, expected three values or (H, W, 3)")
     red, green, blue = image.reshape(-1, 3).mean(axis=0, dtype=np.float64)
     return float(red), float(green), float(blue)

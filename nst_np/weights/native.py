@@ -15,7 +15,7 @@ from typing import Any
 from nst_np.errors import WeightsError
 from nst_np.files import replacing
 from nst_np.weights.architecture import ARCHITECTURES, kernel_shapes
-from nst_np.weights.hdf5 import read_dataset
+from nst_np.weights.hdf5 import read_attribute, read_dataset, refuse_links
 from nst_np.weights.vgg_weights import VGGWeights
 
 FORMAT = "nst_np weights"
@@ -27,7 +27,7 @@ def is_native(path: Path) -> bool:
     import h5py
 
     with h5py.File(path, "r") as file:
-        return bool(file.attrs.get("format") == FORMAT)
+        return "format" in file.attrs and bool(read_attribute(file, "format") == FORMAT)
 
 
 def save_weights(path: str | Path, weights: VGGWeights) -> None:
@@ -84,10 +84,11 @@ def read_native(path: Path) -> VGGWeights:
     import h5py
 
     with h5py.File(path, "r") as file:
-        version = str(file.attrs["version"])
+        refuse_links(file, str(path))
+        version = str(read_attribute(file, "version"))
         if version != str(VERSION):
             raise WeightsError(f"{path}: version {version!r} of the format, expected {VERSION}")
-        architecture = str(file.attrs["architecture"])
+        architecture = str(read_attribute(file, "architecture"))
         if architecture not in ARCHITECTURES:
             raise WeightsError(f"{path}: architecture is {architecture!r}, expected {' or '.join(ARCHITECTURES)}")
         kernels, biases = {}, {}
@@ -98,13 +99,13 @@ def read_native(path: Path) -> VGGWeights:
             architecture=architecture,
             kernels=kernels,
             biases=biases,
-            color_order=str(file.attrs["color_order"]),
-            mean=triple(file.attrs["mean"]),
-            scale=triple(file.attrs["scale"]),
+            color_order=str(read_attribute(file, "color_order")),
+            mean=triple(read_attribute(file, "mean", (3,))),
+            scale=triple(read_attribute(file, "scale", (3,))),
             source=str(path),
             format="nst_np",
-            licence=str(file.attrs["licence"]),
-            checksum=str(file.attrs["checksum"]),
+            licence=str(read_attribute(file, "licence")),
+            checksum=str(read_attribute(file, "checksum")),
         )
     actual = weights.content_checksum()
     if actual != weights.checksum:

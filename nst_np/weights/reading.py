@@ -6,19 +6,20 @@ This is the boundary to the libraries: whatever they raise for whatever bytes be
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from nst_np.config import WEIGHTS_FORMATS, Config
 from nst_np.errors import WeightsError
 from nst_np.weights.compact import is_compact, read_compact
+from nst_np.weights.hdf5 import refuse_endless_heaps
 from nst_np.weights.keras import read_keras
+from nst_np.weights.limits import LARGEST_FILE, zip_members
 from nst_np.weights.matconvnet import read_matconvnet
 from nst_np.weights.native import is_native, read_native
 from nst_np.weights.published import KERAS_FILES, PublishedFile
 from nst_np.weights.pytorch import read_torch
 from nst_np.weights.safetensors import is_safetensors, read_safetensors
-from nst_np.weights.state_dict import CONVENTIONS
 from nst_np.weights.vgg_weights import VGGWeights
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -27,14 +28,15 @@ PICKLE_SIGNATURE = b"\x80"
 FORMATS = "Keras or nst_np .h5, compact .npz, MatConvNet .mat, PyTorch .pth, .safetensors"
 
 
-def read_weights(path: str | Path, architecture: str | None = None, convention: str = "auto") -> VGGWeights:
+def read_weights(path: str | Path, architecture: str | None = None,
+                 weights_format: str = Config.weights_format) -> VGGWeights:
     """Read the weights of VGG16 or VGG19 from a file.
 
     Parameters
     ----------
     path : a file of Keras, MatConvNet, PyTorch or this project, with or without the fully connected layers.
     architecture : the network the file must hold; None takes either.
-    convention : what a state dict of PyTorch expects as its input: ``"torchvision"`` (RGB 0–1, normalised),
+    weights_format : what a state dict of PyTorch expects as its input: ``"torchvision"`` (RGB 0–1, normalised),
         ``"caffe"`` (BGR 0–255 minus the mean) or ``"auto"`` (see `nst_np.weights.state_dict`). The other formats
         have no choice, and refuse one.
 
@@ -45,15 +47,15 @@ def read_weights(path: str | Path, architecture: str | None = None, convention: 
         architecture, missing layers, wrong shapes, NaN.
     """
     path = Path(path)
-    if convention not in CONVENTIONS:
-        raise WeightsError(f"convention is {convention!r}, expected {', '.join(CONVENTIONS)}")
+    if weights_format not in WEIGHTS_FORMATS:
+        raise WeightsError(f"weights_format is {weights_format!r}, expected {', '.join(WEIGHTS_FORMATS)}")
     head = _head(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file either can be used or is refused: there is nothing in between
-            weights = _reader(path, head, convention)(path)
-    except WeightsError:
-        raise
+            weights = _reader(path, head, weights_format)(path)
+    except WeightsError as error:
+        raise WeightsError(_printable(str(error))) from error
     except Exception as error:  # the libraries' own errors have no common base, least of all for hostile files
         raise WeightsError(f"{path} cannot be read: {_one_line(error)}{_size_hint(path)}") from error
     if architecture not in (None, weights.architecture):
@@ -75,20 +77,23 @@ def _head(path: Path) -> bytes:
     if not is_file:
         problem = "is not a file" if exists else "does not exist"
         raise WeightsError(f"{path} {problem}, expected a weights file ({FORMATS})")
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        raise WeightsError(f"{path} has {size} bytes, more than any weights file of VGG ({LARGEST_FILE})")
     if not head:
         raise WeightsError(f"{path} is empty, expected a weights file ({FORMATS})")
     return head
 
 
-def _reader(path: Path, head: bytes, convention: str) -> Callable[[Path], VGGWeights]:
+def _reader(path: Path, head: bytes, weights_format: str) -> Callable[[Path], VGGWeights]:
     """The reader for a file that begins with `head`."""
     if _is_torch(path, head):
-        return lambda path: read_torch(path, convention)
+        return lambda path: read_torch(path, weights_format)
     if is_safetensors(head, path.stat().st_size):
-        return lambda path: read_safetensors(path, convention)
-    if convention != "auto":
-        raise WeightsError(f"{path} is no state dict of PyTorch: convention is {convention!r}, expected 'auto'")
+        return lambda path: read_safetensors(path, weights_format)
+    if weights_format != "auto":
+        raise WeightsError(f"{path} is no state dict of PyTorch: weights_format is {weights_format!r}, expected 'auto'")
     if head.startswith(HDF5_SIGNATURE):
+        refuse_endless_heaps(path)
         return read_native if is_native(path) else read_keras
     if head.startswith(b"MATLAB 5.0"):
         return read_matconvnet
@@ -102,8 +107,7 @@ def _is_torch(path: Path, head: bytes) -> bool:
         return True
     if not head.startswith(ZIP_SIGNATURE):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(Path(name).name == "data.pkl" for name in archive.namelist())
+    return any(Path(member.filename).name == "data.pkl" for member in zip_members(path))
 
 
 def _what_else(head: bytes) -> str:
@@ -138,4 +142,9 @@ def _size_hint(path: Path) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return _printable(" ".join(str(error).split())[:200]) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """A text in which what a file put there cannot act on a terminal: control characters become escapes."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.config import Config
 from nst_np.errors import WeightsError
+from nst_np.weights.limits import LARGEST_TABLE
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
 from nst_np.weights.vgg_weights import VGGWeights
 
@@ -27,7 +29,7 @@ def is_safetensors(head: bytes, file_size: int) -> bool:
     return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and table_size <= file_size - _LENGTH_BYTES
 
 
-def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
+def read_safetensors(path: Path, weights_format: str = Config.weights_format) -> VGGWeights:
     """Read a state dict of VGG16 or VGG19; `state_dict` says which input it expects.
 
     Raises
@@ -37,6 +39,8 @@ def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
     """
     with path.open("rb") as file:
         table_size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if table_size > LARGEST_TABLE:
+            raise WeightsError(f"{path}: its table has {table_size} bytes, more than any VGG needs ({LARGEST_TABLE})")
         table = json.loads(file.read(table_size))
     table.pop("__metadata__", None)
     data = np.memmap(path, dtype=np.uint8, mode="r", offset=_LENGTH_BYTES + table_size)
@@ -46,7 +50,7 @@ def read_safetensors(path: Path, convention: str = "auto") -> VGGWeights:
     keys = convolution_keys(table, str(path))
     wanted = [key for kernel in keys.values() for key in (kernel, bias_key(kernel)) if key in table]
     arrays = {key: _array(table[key], data, key, path) for key in wanted}
-    return weights_from_state_dict(path, "safetensors", keys, arrays, convention)
+    return weights_from_state_dict(path, "safetensors", keys, arrays, weights_format)
 
 
 def _array(entry: dict[str, Any], data: np.ndarray, key: str, path: Path) -> np.ndarray:

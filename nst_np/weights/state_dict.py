@@ -5,9 +5,12 @@ A state dict maps names to arrays, kernels as (out, in, 3, 3). Two families of f
 - torchvision's own training: layers ``features.N``, input RGB, 0–1, normalised by mean and standard deviation;
 - Caffe's original weights, converted: layers ``conv1_1`` or again ``features.N``, input BGR, 0–255 minus the mean.
 
-Nothing in the arrays tells them apart for certain, so the convention is, in this order, what the caller says; what
-the checksum or name of a published file says; and what the names of the layers suggest: ``features.N`` torchvision,
-``conv1_1`` Caffe. `VGGWeights.describe` shows the outcome.
+Which one it is say, in this order: the caller; the checksum or name of a published file; the biases of the first layer,
+if they do plainly; and the names of the layers: ``features.N`` torchvision, ``conv1_1`` Caffe. `VGGWeights.describe`
+shows the outcome, and what told.
+
+The first biases: of Caffe's VGG16 and of its VGG19 63 of 64 are positive, with a mean of 0.50 and 0.47; of
+torchvision's VGG16 37 are, with a mean of -0.07. Kernels do not tell as plainly: their sizes are much alike.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from nst_np.errors import WeightsError
-from nst_np.weights.architecture import ARCHITECTURES, architecture_of, conv_names
+from nst_np.weights.architecture import ARCHITECTURES, architecture_of, conv_names, kernel_shapes
 from nst_np.weights.published import TORCH_TAGS, TORCHVISION_LICENCE, VGG_LICENCE, file_checksum
-from nst_np.weights.vgg_weights import IMAGENET_MEAN_RGB, UNIT_SCALE, VGGWeights
+from nst_np.weights.vgg_weights import IMAGENET_MEAN_RGB, UNIT_SCALE, VGGWeights, require_floats
 
-CONVENTIONS = ("auto", "torchvision", "caffe")
+# Shares of positive first biases.
+CAFFE_POSITIVE = 0.9  # at least
+TORCHVISION_POSITIVE = 0.75  # at most
 
 # For images 0–1, as torchvision documents them.
 TORCHVISION_MEAN_RGB = (0.485, 0.456, 0.406)
@@ -69,7 +74,7 @@ def bias_key(kernel_key: str) -> str:
 
 
 def weights_from_state_dict(
-    path: Path, file_format: str, keys: Mapping[str, str], arrays: Mapping[str, np.ndarray], convention: str
+    path: Path, file_format: str, keys: Mapping[str, str], arrays: Mapping[str, np.ndarray], weights_format: str
 ) -> VGGWeights:
     """Name the arrays of a state dict, put their dimensions in order and say what the input must be.
 
@@ -79,22 +84,28 @@ def weights_from_state_dict(
     file_format : ``"torch"`` or ``"safetensors"``.
     keys : from `convolution_keys`.
     arrays : kernels (out, in, 3, 3) and biases (out,), by their keys.
-    convention : one of `CONVENTIONS`.
+    weights_format : one of `nst_np.config.WEIGHTS_FORMATS`.
     """
+    architecture = architecture_of(keys)
     kernels = {name: arrays[key] for name, key in keys.items() if key in arrays}
+    biases = {name: arrays[bias_key(key)] for name, key in keys.items() if bias_key(key) in arrays}
+    for name, shape in kernel_shapes(architecture).items():
+        if name in biases:
+            require_floats(str(path), name, "bias", shape[3:], biases[name])
     # The arrays may be views of the mapped file. Reordered kernels are copies; biases have to be made so.
-    biases = {name: arrays[bias_key(key)].copy() for name, key in keys.items() if bias_key(key) in arrays}
+    biases = {name: bias.copy() for name, bias in biases.items()}
     for name, kernel in kernels.items():
         if kernel.ndim != 4:
             raise WeightsError(f"{path}: kernel of {name} has shape {kernel.shape}, expected (out, in, 3, 3)")
     checksum = file_checksum(path, "sha256")
-    if convention == "auto":
-        convention = _guess_convention(path, checksum, keys)
-    of_torchvision = convention == "torchvision"
+    told_by = "as said"
+    if weights_format == "auto":
+        weights_format, told_by = _format_of(path, checksum, keys, biases.get("conv1_1"))
+    of_torchvision = weights_format == "torchvision"
     red, green, blue = (1 / (255 * std) for std in TORCHVISION_STD_RGB)
     mean_red, mean_green, mean_blue = (255 * mean for mean in TORCHVISION_MEAN_RGB)
     return VGGWeights(
-        architecture=architecture_of(keys),
+        architecture=architecture,
         kernels={name: kernel.transpose(2, 3, 1, 0) for name, kernel in kernels.items()},
         biases=biases,
         color_order="RGB" if of_torchvision else "BGR",
@@ -104,12 +115,29 @@ def weights_from_state_dict(
         format=file_format,
         licence=TORCHVISION_LICENCE if of_torchvision else VGG_LICENCE,
         checksum=checksum,
+        trained_by=f"{'torchvision' if of_torchvision else 'Caffe'}'s {told_by}",
     )
 
 
-def _guess_convention(path: Path, checksum: str, keys: Mapping[str, str]) -> str:
+def _format_of(path: Path, checksum: str, keys: Mapping[str, str], bias: np.ndarray | None) -> tuple[str, str]:
+    """What a state dict expects, and what tells."""
     digest = checksum.removeprefix("sha256:")
-    for tag, convention in TORCH_TAGS.items():
-        if digest.startswith(tag) or tag in path.name:
-            return convention
-    return "torchvision" if any(_NUMBERED.search(key) for key in keys.values()) else "caffe"
+    for tag, weights_format in TORCH_TAGS.items():
+        if digest.startswith(tag):
+            return weights_format, "by its checksum"
+        if tag in path.name:
+            return weights_format, "by its name"
+    if told := format_by_values(bias):
+        return told, "by its first biases"
+    numbered = any(_NUMBERED.search(key) for key in keys.values())
+    return "torchvision" if numbered else "caffe", "by the names of its layers, as its values do not tell"
+
+
+def format_by_values(bias: np.ndarray | None) -> str | None:
+    """What the biases (64,) of the first layer say of a network's input; None if they do not say it plainly."""
+    if bias is None or not np.count_nonzero(bias):
+        return None
+    positive = np.count_nonzero(bias > 0) / np.count_nonzero(bias)
+    if positive >= CAFFE_POSITIVE:
+        return "caffe"
+    return "torchvision" if positive <= TORCHVISION_POSITIVE else None

@@ -38,6 +38,8 @@ class VGGWeights:
     licence : under what terms, and by whom.
     checksum : ``"md5:..."`` or ``"sha256:..."``, of the file, or of the arrays for ``nst_np``, ``compact`` and
         ``random``.
+    trained_by : whose weights a state dict of PyTorch holds and what told, such as ``"Caffe's by its first biases"``;
+        nothing for other formats, which have no choice.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class VGGWeights:
     format: str
     licence: str
     checksum: str
+    trained_by: str = ""
 
     def __post_init__(self) -> None:
         shapes = kernel_shapes(self.architecture)
@@ -99,9 +102,10 @@ class VGGWeights:
         if self.scale != UNIT_SCALE:
             preprocessing = f"({preprocessing}) × {_triple(self.scale)}"
         published = ", the published file" if is_published(self.checksum) else ""
+        trained_by = self.trained_by and f", {self.trained_by}"
         return (
             f"{self.architecture} from {self.source} "
-            f"(format {self.format}; input {preprocessing}; {self.checksum}{published})"
+            f"(format {self.format}{trained_by}; input {preprocessing}; {self.checksum}{published})"
         )
 
 
