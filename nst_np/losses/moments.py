@@ -41,7 +41,8 @@ class MomentLoss(Loss):
 class RelativeMomentsLoss(MomentLoss):
     """Gram matrix, means and standard deviations (Galerne et al. 2022), each as a share of the style's.
 
-    ``E = ‖G/M - A‖² / ‖A‖² + ‖μ - m‖² / ‖m‖² + ‖σ - s‖² / ‖s‖²`` with ``μ = t/M`` and ``σ² = diag(G)/M - μ²``. So
+    ``E = ‖G/M - A‖² / ‖A‖² + ‖μ - m‖² / ‖m‖² + ‖σ - s‖² / ‖s‖²`` with ``μ = t/M`` and ``σ² = diag(G)/M - μ²``, where
+    ‖m‖² and ‖s‖² count as at least FLATTEST of their sum. So
 
         dE/dμ = 2 (μ - m) / ‖m‖²,   dE/dσ = 2 (σ - s) / ‖s‖²,   dσ/dG_kk = 1 / (2 M σ),   dσ/dt = -μ / (M σ).
     """
