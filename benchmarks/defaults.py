@@ -38,6 +38,9 @@ VARIANTS = {
     "tv_weight 0.2": {"tv_weight": 0.2},
     "coarse_to_fine 1": {"coarse_to_fine": 1},
     "pooling max": {"pooling": "max"},
+    "style_loss moments": {"style_loss": {"moments": 1.0}},
+    "style_loss moments, content_weight 0.01": {"style_loss": {"moments": 1.0}, "content_weight": 0.01},
+    "style_loss wasserstein": {"style_loss": {"wasserstein": 1.0}},
 }
 
 
