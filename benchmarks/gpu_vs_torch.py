@@ -9,7 +9,8 @@ image and all else on the GPU. For each size:
 - *Results.* How much loss and gradient (in its norm) differ, relative to PyTorch's.
 - *Time.* Medians over turns of ten evaluations one after the other, as in a run, each with its gradient copied to the
   host. PyTorch in float32, and with TensorFloat-32, which keeps 10 bits of a product's factors where float32 has 23.
-- *Memory.* The most of the GPU's that each holds in a turn, weights and objective included.
+- *Memory.* The most of the GPU's that each holds in a turn, weights and objective included. PyTorch's with
+  TensorFloat-32 has those of its run in float32 as well.
 
 This needs a GPU, PyTorch with CUDA and one of the GPU extras.
 """
