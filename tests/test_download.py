@@ -90,8 +90,8 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
 
     def together(self):
-        """An answer only once two are asked for. (The two before only ask whether there is one.)"""
-        if len(self.server.requests) > 2:
+        """A download only begins once two are asked for. A request that only asks whether the file is there does not wait."""
+        if self.headers["Accept-Encoding"] == "identity":
             self.server.both.wait()
         self.send(CONTENT)
 
@@ -120,7 +120,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests = []
         self.sent = 0
-        self.both = threading.Barrier(2, timeout=20)
+        self.both = threading.Barrier(2, timeout=30)
         self.released = threading.Event()
 
     def mirror(self, behaviour):
@@ -144,7 +144,7 @@ def small_file(monkeypatch):
     """The registry names a small file; no proxy stands between here and here; no wait is long."""
     monkeypatch.setitem(KERAS_FILES, "vgg19", PublishedFile(NAME, MD5, len(CONTENT)))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 30.0)  # the machine may be busy; those that time out set less
 
 
 @pytest.fixture
@@ -281,9 +281,9 @@ def test_stalled_transfer_is_given_up(server, tmp_path, monkeypatch):
 
 
 def test_transfer_below_the_minimum_rate_is_given_up(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(download, "STALL_SECONDS", 1.0)  # no byte is so late, even where this process is starved
     monkeypatch.setattr(download, "RETRIES", 0)
-    assert re.search(r"\d+ bytes in 0.3 s, which is too slow", failure(tmp_path, server.mirror("trickling")))
+    assert re.search(r"\d+ bytes in 1 s, which is too slow", failure(tmp_path, server.mirror("trickling")))
 
 
 def test_no_more_is_taken_than_the_published_size(server, tmp_path, monkeypatch):
