@@ -136,8 +136,8 @@ def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mappin
         Gram matrices alone.
     normalization, blend, blend_by : see `nst_np.Objective`.
     """
+    _chosen("normalization", normalization, CONTENT_LOSSES)  # which all kinds have
     terms = []
-    _chosen("normalization", normalization, CONTENT_LOSSES)
     for name, share_of_kind in (kinds or {"gram": 1.0}).items():
         style = _chosen("style_loss", name, STYLE_LOSSES)()
         each = [_per_position(network, image, layers, style.look) for image in images]

@@ -73,5 +73,6 @@ def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress
     name = "content image" if contents else "style image"
     height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
     smallest = scaled_shape((height, width), factors((height, width), settings.coarse_to_fine)[0])
-    _, layers = load_network(settings.network, settings.weights, progress=progress).default_layers(smallest)
+    network = load_network(settings.network, settings.weights, device="cpu", progress=progress)
+    _, layers = network.default_layers(smallest)
     return list(layers)
