@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nst_np import images
-from nst_np.canvas import Pixels
+from nst_np.canvas import STYLE_AREA, Pixels
 from nst_np.config import NETWORKS, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
@@ -19,10 +19,6 @@ from nst_np.presets import with_preset
 from nst_np.ranges import check_range
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
-
-#: How many pixels a style image has at most, unless `style_size` says how many: so many for each of the picture's, at
-#: `style_scale` 1. It takes a narrow panorama to get there, whose longer side would make a square style enormous.
-STYLE_AREA = 4
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
 ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold

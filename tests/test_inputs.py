@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst_np.canvas import STYLE_AREA
 from nst_np.config import Config
 from nst_np.errors import ImageError
-from nst_np.inputs import STYLE_AREA, as_pixels, load_style
+from nst_np.inputs import as_pixels, load_style
 
 
 def grey(height, width):
