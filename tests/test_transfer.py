@@ -357,7 +357,6 @@ def test_settings_without_effect_are_said():
     assert not any(line.startswith("without effect") for line in said)
 
 
-
 def test_the_settings_of_a_result_make_it_again(photo, painting, folder):
     first = stylize("photo.png", ["painting.png", Path("photo.png")], **QUICK, size=40, style_blend=(0.7, 0.3), seed=3)
     assert (first.settings.content, first.settings.style) == ("photo.png", ("painting.png", "photo.png"))
