@@ -27,8 +27,8 @@ NO_LIMIT = np.inf
 
 def layer_error(name: str) -> float:
     """Worst entry of the Jacobian, over the shapes that the tests use."""
-    cases = [cases.layer_example(name, *shape) for shape in ((5, 5), (6, 7), (9, 6))]
-    return max(gradcheck.check_jacobian(layer, x, tolerance=NO_LIMIT) for layer, x in cases)
+    examples = [cases.layer_example(name, *shape) for shape in ((5, 5), (6, 7), (9, 6))]
+    return max(gradcheck.check_jacobian(layer, x, tolerance=NO_LIMIT) for layer, x in examples)
 
 
 def loss_error(name: str) -> float:
