@@ -14,6 +14,7 @@ from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
 from nst_np.config import NETWORKS, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
+from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
 from nst_np.presets import with_preset
 from nst_np.ranges import check_range
@@ -150,6 +151,8 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float |
         raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
     if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
         raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
+    if short := shortage(image.size * np.dtype(np.float32).itemsize):
+        raise InputError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels in float32 take {short}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():
