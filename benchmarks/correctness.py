@@ -21,24 +21,24 @@ from benchmarks import measuring  # noqa: E402
 from nst_np import gradcheck, load_network, losses  # noqa: E402
 from nst_np.layers import LAYERS  # noqa: E402
 from nst_np.terms import loss_examples  # noqa: E402
-from tests import test_layers, test_losses, test_networks, test_objective  # noqa: E402
+from tests import cases  # noqa: E402
 
 NO_LIMIT = np.inf
 
 
 def layer_error(name: str) -> float:
     """Worst entry of the Jacobian, over the shapes that the tests use."""
-    cases = [test_layers.example(name, *shape) for shape in ((5, 5), (6, 7), (9, 6))]
-    return max(gradcheck.check_jacobian(layer, x, tolerance=NO_LIMIT) for layer, x in cases)
+    examples = [cases.layer_example(name, *shape) for shape in ((5, 5), (6, 7), (9, 6))]
+    return max(gradcheck.check_jacobian(layer, x, tolerance=NO_LIMIT) for layer, x in examples)
 
 
 def loss_error(name: str) -> float:
     """Worst directional derivative, over the shapes that the tests use."""
     worst = 0.0
     for shape in ((1, 2), (6, 7), (37, 53)):
-        loss, F = test_losses.example(name, *shape)
+        loss, F = cases.loss_example(name, *shape)
         error = gradcheck.check_scalar(
-            lambda F, loss=loss: losses.value_and_grad(test_losses.BACKEND, loss, F), F, tolerance=NO_LIMIT)
+            lambda F, loss=loss: losses.value_and_grad(cases.BACKEND, loss, F), F, tolerance=NO_LIMIT)
         worst = max(worst, error)
     return worst
 
@@ -46,15 +46,15 @@ def loss_error(name: str) -> float:
 def network_errors() -> dict[str, float]:
     """Directional derivatives of all taps at once, by the pixels of a 37×53 image."""
     errors = {}
-    for name, pooling, taps in test_networks.CASES:
-        f = test_networks.scalar(test_networks.network(name, pooling=pooling), taps, (37, 53))
+    for name, pooling, taps in cases.NETWORKS:
+        f = cases.scalar(cases.network(name, pooling=pooling), taps, (37, 53))
         label = name if name == "wavelet" else f"{name}, {pooling} pooling"
-        errors[f"network {label}"] = gradcheck.check_scalar(f, test_networks.image(37, 53), tolerance=NO_LIMIT)
+        errors[f"network {label}"] = gradcheck.check_scalar(f, cases.image(37, 53), tolerance=NO_LIMIT)
     for name in ("vgg19", "wavelet"):
         network = load_network(name, "random:0" if name == "vgg19" else "auto", device="cpu", dtype="float64")
-        for normalization in test_objective.NORMALIZATIONS:
-            f = test_objective.objective(network, normalization, center_content=True).value_and_grad
-            x = test_objective.image(37, 53, 3)
+        for normalization in cases.NORMALIZATIONS:
+            f = cases.objective(network, normalization, center_content=True).value_and_grad
+            x = cases.image(37, 53, 3)
             error = gradcheck.check_scalar(f, x, step=2e-3, tolerance=NO_LIMIT)
             errors[f"objective on {name}, {normalization}"] = error
     return errors
@@ -79,7 +79,7 @@ def print_parity() -> None:
     print()
     print(measuring.header("against PyTorch's autograd", "dtype", "value", "gradient"))
     for architecture, pooling in test_parity.NETWORKS:
-        for normalization in test_objective.NORMALIZATIONS:
+        for normalization in cases.NORMALIZATIONS:
             for dtype in ("float64", "float32"):
                 errors = test_parity.typical_parity_errors(architecture, pooling, normalization, dtype)
                 label = " ".join(filter(None, (architecture, pooling, normalization)))

@@ -2,8 +2,8 @@
 
 A network continues an image beyond its edges in some way, by mirroring or by zeros, and an optimiser finds out: it
 paints a frame of lines there. So the canvas has a margin, mirrored from the image, that is painted too and then cut
-off. Work begins on a small canvas, where the network sees the whole picture at once and an
-evaluation costs next to nothing, and goes on to larger ones for the detail.
+off. Work begins on a small canvas, where the network sees the whole picture at once and an evaluation costs next to
+nothing, and goes on to larger ones for the detail.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from nst_np import images
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 SMALLEST = 48  # shorter side, in pixels, of the smallest picture that work begins with
+
+#: How many pixels a style image has at most, unless `style_size` says how many: so many for each of the picture's, at
+#: `style_scale` 1. It takes a narrow panorama to get there, whose longer side would make a square style enormous.
+STYLE_AREA = 4
 
 
 def scaled_shape(shape: tuple[int, ...], factor: float) -> tuple[int, int]:

@@ -11,19 +11,16 @@ from typing import Any
 import numpy as np
 
 from nst_np import images
-from nst_np.canvas import Pixels
+from nst_np.canvas import STYLE_AREA, Pixels
 from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
+from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
 from nst_np.presets import with_preset
 from nst_np.ranges import check_range
 from nst_np.registry import NETWORKS
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
-
-#: How many pixels a style image has at most, unless `style_size` says how many: so many for each of the picture's, at
-#: `style_scale` 1. It takes a narrow panorama to get there, whose longer side would make a square style enormous.
-STYLE_AREA = 4
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
 ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold
@@ -155,6 +152,8 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float |
         raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
     if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
         raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
+    if short := shortage(image.size * np.dtype(np.float32).itemsize):
+        raise InputError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels in float32 take {short}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         pixels = image.astype(np.float32)
     if not np.isfinite(pixels).all():

@@ -14,6 +14,7 @@ from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent
+from nst_np.effects import without_effect
 from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import NumericalError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
@@ -101,10 +102,12 @@ def estimate(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | 
 
 def _gathered(content: Image | None, style: Image | Sequence[Image] | None, network: FeatureNetwork | str | None,
               preset: str | None, config: Config | None, settings: Mapping[str, Any], say: Say) -> Inputs:
-    """The inputs of a run; it is said if a preset's system had another network."""
+    """The inputs of a run; said are settings that have no effect, and that a preset's system had another network."""
     given = gather(content, style, network, preset, config, settings)
-    if preset is not None and given.network is None and (line := other_network(preset, given.config)) is not None:
-        say(line)
+    better = other_network(preset, given.config) if given.network is None else None
+    for line in (better, without_effect([given.config], settings)):
+        if line is not None:
+            say(line)
     return given
 
 

@@ -1,7 +1,8 @@
-"""Two small images, as arrays and as files, and a machine without an internet and without a GPU."""
+"""Two small images and made-up weights, as arrays and as files, and a machine without an internet and without a GPU."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from PIL import Image
 
 from nst_np.backend import make_backend
+from nst_np.weights import read_weights, save_weights
+from tests.weight_files import write_keras
 
 HAS_GPU = make_backend("auto").device != "cpu"  # asked before a test hides it: CUDA looks for GPUs once
 
@@ -81,3 +84,25 @@ def dead_name():
     code = "import pathlib, nst_np.files as files; print(files.temporary_in(pathlib.Path('nowhere')).name)"
     return subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True,
                           text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def weights_folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def keras16(weights_folder):
+    """The official layout of VGG16."""
+    path = weights_folder / "keras16.h5"
+    write_keras(path, "vgg16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def native16(weights_folder, keras16):
+    path = weights_folder / "vgg16.h5"
+    save_weights(path, read_weights(keras16))
+    return path

@@ -26,11 +26,10 @@ from nst_np.objective import Objective
 from nst_np.optimize import METHODS, Minimization
 from nst_np.terms import loss_examples
 from nst_np.transfer import rehearse, run
+from tests.cases import image, network, single
 from tests.conftest import HAS_GPU
 from tests.cuda_on_cpu import COMPILER
 from tests.strict import StrictModule
-from tests.test_layers import single
-from tests.test_networks import image, network
 
 CPU = make_backend("cpu", "float64")
 DEVICES = [

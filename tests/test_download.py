@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
 
     def together(self):
-        """A download only begins once two are asked for. A request that only asks whether the file is there does not wait."""
+        """A download begins once two are asked for. A request that only asks whether there is a file waits for none."""
         if self.headers["Accept-Encoding"] == "identity":
             self.server.both.wait()
         self.send(CONTENT)

@@ -36,7 +36,7 @@ def small_strips(monkeypatch):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", FAST)
 def test_fast_layer_is_the_readable_one(name, shape, dtype):
-    from tests.test_layers import single
+    from tests.cases import single
 
     readable = LAYERS[name]
     x, arguments = readable.example(np, np.random.default_rng(0), *shape)

@@ -111,6 +111,9 @@ def test_another_size_takes_the_style_image_along_unless_that_has_a_size_of_its_
     assert plan(style_size=400).resized(100) == plan((75, 100), style_size=400)
     assert plan(style=(600, 800), style_scale=2.0).resized(100) == plan((75, 100), (150, 200), style_scale=2.0)
     assert plan(style=None).resized(800) == plan((600, 800), None)
+    narrow = plan((40, 4000), (800, 800))  # a painting as large as `STYLE_AREA` lets it be
+    assert narrow.resized(1000) == plan((10, 1000), (200, 200))
+    assert plan((40, 4000), (700, 700)).resized(1000).styles == ((700, 700),)
     assert plan().restyled(200) == plan(style=(150, 200), style_size=200)
 
 
@@ -142,6 +145,22 @@ def test_seconds_are_those_of_all_sizes():
     assert two.seconds == pytest.approx((12.5 * 10.216 + 5 + 92.16) + (12.5 * 37.864 + 5 + 368.64))
     with_margin = predict(plan((100, 100), None, margin=10), made_up, GB)
     assert with_margin.iteration_seconds == pytest.approx(1 + 14.4 + 0.5)
+
+
+@pytest.mark.parametrize(("stop_after", "stages", "row"), [
+    (4, [4], "4 in all, at most 10 at 96×96"), (10, [10], "10 in all, at most 10 at 96×96"),
+    (13, [10, 3], "13 in all, at most 10 at each of 96×96, 192×192"),
+    (20, [10, 10], "10 at each of 96×96, 192×192"), (99, [10, 10], "10 at each of 96×96, 192×192"),
+])
+def test_a_run_that_is_stopped_is_foretold_until_then(stop_after, stages, row):
+    made_up = costs(evaluation=Line(0.0, 1.0), painting=Line(0.0, 1.0))
+    wanted = plan((192, 192), None, iterations=10, stop_after=stop_after, coarse_to_fine=2, margin=0, optimizer="adam")
+    assert wanted.stages == list(zip([0.5, 1.0], stages, strict=False))
+    expected = predict(wanted, made_up, GB)
+    sizes = [96**2, 192**2][: len(stages)]
+    assert expected.seconds == sum((n + 1) * pixels for n, pixels in zip(stages, sizes, strict=True))
+    assert expected.peak_bytes == BESIDE + sizes[-1]
+    assert expected.rows()["iterations"] == row
 
 
 def test_memory_is_that_of_painting_or_of_looking_at_the_style():

@@ -14,7 +14,7 @@ import pytest
 from nst_np.errors import WeightsError
 from nst_np.weights import architecture, read_weights, save_compact, save_weights
 from nst_np.weights.vgg_weights import VGGWeights
-from tests import test_weights as whole
+from tests.weight_files import ARRAYS, RGB_MEAN, safetensors_bytes, state_dict, write_keras, write_matconvnet
 
 MUTATIONS = 40  # of each file
 PEAK = 8_000_000  # bytes
@@ -28,31 +28,31 @@ def narrow(monkeypatch):
     monkeypatch.setattr(architecture, "BLOCK_WIDTHS", (4, 4, 4, 4, 4))
     arrays = {name: (np.random.default_rng(0).normal(size=shape).astype(np.float32), np.ones(shape[3], np.float32))
               for name, shape in architecture.kernel_shapes("vgg16").items()}
-    monkeypatch.setitem(whole.ARRAYS, "vgg16", arrays)
+    monkeypatch.setitem(ARRAYS, "vgg16", arrays)
 
 
 def weights():
-    kernels, biases = ({name: arrays[part] for name, arrays in whole.ARRAYS["vgg16"].items()} for part in (0, 1))
-    return VGGWeights("vgg16", kernels, biases, "RGB", whole.RGB_MEAN, (1.0, 1.0, 1.0), "here", "random", "none", "")
+    kernels, biases = ({name: arrays[part] for name, arrays in ARRAYS["vgg16"].items()} for part in (0, 1))
+    return VGGWeights("vgg16", kernels, biases, "RGB", RGB_MEAN, (1.0, 1.0, 1.0), "here", "random", "none", "")
 
 
 def write_matlab(path, compressed):
-    whole.write_matconvnet(path, "vgg16", old=False, average_image=np.array(whole.RGB_MEAN), compressed=compressed)
+    write_matconvnet(path, "vgg16", old=False, average_image=np.array(RGB_MEAN), compressed=compressed)
 
 
 def write_torch(path, zipped):
     torch = pytest.importorskip("torch")
-    tensors = {key: torch.from_numpy(array) for key, array in whole.state_dict("vgg16", "features").items()}
+    tensors = {key: torch.from_numpy(array) for key, array in state_dict("vgg16", "features").items()}
     torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
 
 
 WRITERS = {
-    "keras": lambda path: whole.write_keras(path, "vgg16"),
+    "keras": lambda path: write_keras(path, "vgg16"),
     "nst_np": lambda path: save_weights(path, weights()),
     "compact": lambda path: save_compact(path, weights()),
     "matconvnet": functools.partial(write_matlab, compressed=False),
     "matconvnet compressed": functools.partial(write_matlab, compressed=True),
-    "safetensors": lambda path: path.write_bytes(whole.safetensors_bytes(whole.state_dict("vgg16", "features"))),
+    "safetensors": lambda path: path.write_bytes(safetensors_bytes(state_dict("vgg16", "features"))),
     "torch": functools.partial(write_torch, zipped=True),
     "torch old": functools.partial(write_torch, zipped=False),
 }

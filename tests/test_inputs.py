@@ -1,4 +1,4 @@
-"""How large a style image is beside the picture."""
+"""How large a style image is beside the picture, and what is too large."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst_np.canvas import STYLE_AREA
 from nst_np.config import Config
-from nst_np.errors import ImageError
-from nst_np.inputs import STYLE_AREA, as_pixels, load_style
+from nst_np.errors import ImageError, InputError
+from nst_np.inputs import as_pixels, load_style
+from nst_np.transfer import stylize
 
 
 def grey(height, width):
@@ -52,3 +54,11 @@ def test_the_image_that_is_too_large_is_named(tmp_path, monkeypatch):
     for name in ("content image", "style image"):
         with pytest.raises(ImageError, match=f"^{name} '.*wide.png': 500×10 pixels, resized to 20000×400, take about "):
             as_pixels(tmp_path / "wide.png", name, 20000, "longer")
+
+
+def test_an_array_whose_pixels_do_not_fit_is_refused():
+    """A million by a million pixels, which as they are given take three bytes."""
+    image = np.broadcast_to(np.zeros(3, np.uint8), (10**6, 10**6, 3))
+    line = r"^content image: 1000000×1000000 pixels in float32 take about 12000 GB of memory, and .* are free"
+    with pytest.raises(InputError, match=line):
+        stylize(image, image, network="wavelet")

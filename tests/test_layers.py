@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 
 from nst_np import gradcheck, layers
 from nst_np.layers import LAYERS
+from tests.cases import layer_example, single
 
 NAMES = sorted(LAYERS)
 LINEAR = [name for name in NAMES if LAYERS[name].linear]
 SEEDS = range(40)
-
-
-def example(name, height, width, seed=0):
-    """The layer as a function of x alone, and an x."""
-    registered = LAYERS[name]
-    x, arguments = registered.example(np, np.random.default_rng(seed), height, width)
-    return (lambda x: registered.function(np, x, *arguments)), x
 
 
 def with_error(layer, factor=1.001):
@@ -35,27 +29,27 @@ def with_error(layer, factor=1.001):
 @pytest.mark.parametrize("shape", [(5, 5), (6, 7), (9, 6)])
 @pytest.mark.parametrize("name", NAMES)
 def test_jacobian(name, shape):
-    layer, x = example(name, *shape)
+    layer, x = layer_example(name, *shape)
     assert gradcheck.check_jacobian(layer, x) <= 1e-7
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(LINEAR)))
 def test_examples_are_away_from_kinks_for_any_seed(name):
     for seed in SEEDS:
-        layer, x = example(name, 5, 6, seed)
+        layer, x = layer_example(name, 5, 6, seed)
         assert gradcheck.check_jacobian(layer, x) <= 1e-7, seed
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_planted_error_is_caught_and_both_numbers_are_printed(name):
-    layer, x = example(name, 5, 6)
+    layer, x = layer_example(name, 5, 6)
     with pytest.raises(gradcheck.GradientError, match=r"analytic .*numeric .*relative error 9\.99e-04"):
         gradcheck.check_jacobian(with_error(layer), x)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_error_in_one_element_is_caught(name):
-    layer, x = example(name, 5, 6)
+    layer, x = layer_example(name, 5, 6)
 
     def wrong(x):
         y, backward = layer(x)
@@ -75,20 +69,20 @@ def test_error_in_one_element_is_caught(name):
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(height=st.integers(9, 40), width=st.integers(9, 40), seed=st.integers(0, 1000))
 def test_adjoint(name, height, width, seed):
-    layer, x = example(name, height, width, seed)
+    layer, x = layer_example(name, height, width, seed)
     assert gradcheck.check_adjoint(layer, x, seed=seed) <= 1e-12
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_adjoint_catches_a_planted_error(name):
-    layer, x = example(name, 37, 53)
+    layer, x = layer_example(name, 37, 53)
     with pytest.raises(gradcheck.GradientError):
         gradcheck.check_adjoint(with_error(layer), x)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_directional_derivative_at_an_odd_size(name):
-    layer, x = example(name, 37, 53)
+    layer, x = layer_example(name, 37, 53)
     y, _ = layer(x)
     w = np.random.default_rng(1).standard_normal(y.shape)
     assert gradcheck.check_scalar(lambda x: ((layer(x)[0] * w).sum(), layer(x)[1](w)), x) <= 1e-7
@@ -96,7 +90,7 @@ def test_directional_derivative_at_an_odd_size(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_are_left_unmodified(name):
-    layer, x = example(name, 9, 10)
+    layer, x = layer_example(name, 9, 10)
     before = x.copy()
     y, backward = layer(x)
     dy = np.random.default_rng(1).standard_normal(y.shape)
@@ -109,7 +103,7 @@ def test_inputs_are_left_unmodified(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_non_contiguous_inputs_give_the_same(name):
-    layer, x = example(name, 9, 10)
+    layer, x = layer_example(name, 9, 10)
     y, backward = layer(x)
     dy = np.random.default_rng(1).standard_normal(y.shape)
     strided = np.repeat(x, 2, axis=0)[::2].transpose(1, 0, 2).copy().transpose(1, 0, 2)
@@ -129,13 +123,6 @@ def test_float32_stays_float32(name):
     assert y.dtype == np.float32
     assert backward(np.ones_like(y)).dtype == np.float32
     np.testing.assert_allclose(y, y64, atol=1e-4 * np.abs(y64).max())
-
-
-def single(argument):
-    """A layer's argument in single precision."""
-    if isinstance(argument, layers.WaveletBank):
-        return layers.WaveletBank(*(a.astype("c8") for a in (argument.rows, argument.columns, argument.mix)))
-    return argument.astype("f4") if isinstance(argument, np.ndarray) else argument
 
 
 # --- what the formulas leave open -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
 from nst_np.load import check_layers, load_network, other_network, settled
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
-from tests import test_weights
+from tests.weight_files import write_state_dict
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_random_weights_are_those_of_their_seed():
 
 def test_weights_format_reaches_the_file(tmp_path, photo, painting):
     path = tmp_path / "mine.safetensors"
-    test_weights.write_state_dict(path, "vgg16", "features")
+    write_state_dict(path, "vgg16", "features")
     for weights_format, whose in (("caffe", "Caffe's as said; input BGR"),
                                   ("torchvision", "torchvision's as said; input (RGB")):
         network = load_network("vgg16", path, weights_format=weights_format)

@@ -13,27 +13,21 @@ from hypothesis import strategies as st
 from nst_np import gradcheck, layers, losses
 from nst_np.backend import make_backend
 from nst_np.terms import loss_examples
+from tests.cases import BACKEND, loss_example
 
-BACKEND = make_backend("cpu", "float64")
 NAMES = sorted(loss_examples())
-
-
-def example(name, height=6, width=7, channels=5, seed=0):
-    rng = np.random.default_rng(seed)
-    F, T = rng.standard_normal((height, width, channels)) + 0.5, rng.standard_normal((height, width, channels))
-    return loss_examples()[name](BACKEND, T), F
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (6, 7), (37, 53)])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient(name, shape):
-    loss, F = example(name, *shape)
+    loss, F = loss_example(name, *shape)
     assert gradcheck.check_scalar(lambda F: losses.value_and_grad(BACKEND, loss, F), F) <= 1e-7
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_entry_of_the_gradient(name):
-    loss, F = example(name, 4, 5, 3)
+    loss, F = loss_example(name, 4, 5, 3)
 
     def as_layer(F):
         value, gradient = losses.value_and_grad(BACKEND, loss, F)
@@ -44,14 +38,14 @@ def test_every_entry_of_the_gradient(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_taylor_remainder_is_of_second_order(name):
-    loss, F = example(name, 13, 9)
+    loss, F = loss_example(name, 13, 9)
     slope = gradcheck.taylor_slope(lambda F: losses.value_and_grad(BACKEND, loss, F), F, step=0.1)
     assert 1.9 <= slope <= 2.1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_planted_error_is_caught(name):
-    loss, F = example(name)
+    loss, F = loss_example(name)
 
     def wrong(F):
         value, gradient = losses.value_and_grad(BACKEND, loss, F)
@@ -64,7 +58,7 @@ def test_planted_error_is_caught(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_left_unmodified_and_non_contiguous_ones_do(name):
-    loss, F = example(name)
+    loss, F = loss_example(name)
     before = F.copy()
     value, gradient = losses.value_and_grad(BACKEND, loss, F)
     np.testing.assert_array_equal(F, before)

@@ -15,7 +15,7 @@ from nst_np.errors import InputError
 from nst_np.losses import TotalVariation
 from nst_np.pieces import Piece, cut
 from nst_np.terms import Term, tv_term
-from tests.test_networks import image, network
+from tests.cases import image, network
 
 LAYERS = {"vgg19": {}, "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.5, "scale3": 0.5}}}
 

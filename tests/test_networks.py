@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from functools import cache
 
 import numpy as np
 import pytest
@@ -16,45 +15,12 @@ from nst_np.losses import StyleLoss
 from nst_np.network import ALL, InOrder
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
-from nst_np.wavelet import WaveletNetwork, bank_factors, opponent_matrix, scales_of
-from nst_np.weights import random_weights
-
-VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
-WAVELET_TAPS = ["scale1", "scale3"]
-
-
-@cache
-def weights(architecture="vgg19"):
-    return random_weights(architecture, 0)
-
-
-def network(name, dtype="float64", pooling="average", backend=None):
-    backend = backend or make_backend("cpu", dtype)
-    return WaveletNetwork(backend) if name == "wavelet" else VGG(weights(name), backend, pooling=pooling)
-
-
-def image(height, width, seed=0):
-    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
-
-
-CASES = [("vgg19", "average", VGG_TAPS), ("vgg19", "max", VGG_TAPS), ("wavelet", "average", WAVELET_TAPS)]
-
-
-def scalar(net, taps, shape):
-    """A smooth function of all taps at once, with its gradient by the pixels."""
-    features, _ = net.forward(image(*shape), taps)
-    rng = np.random.default_rng(1)
-    w = {tap: rng.standard_normal(F.shape) / np.sqrt(F.size) for tap, F in features.items()}
-
-    def value_and_grad(x):
-        features, backward = net.forward(x, taps)
-        return sum((w[tap] * F).sum() for tap, F in features.items()), backward(w)
-
-    return value_and_grad
+from nst_np.wavelet import bank_factors, opponent_matrix, scales_of
+from tests.cases import NETWORKS, image, network, scalar, weights
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (37, 53), (22, 61)])
-@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+@pytest.mark.parametrize(("name", "pooling", "taps"), NETWORKS)
 def test_gradient_by_the_pixels(name, pooling, taps, shape):
     # Features are piecewise linear in the pixels. At the default step of 1e-3, spread over all pixels, none of these
     # images has a feature that crosses a kink; at 1e-2 some do, and the error is 1e-4.
@@ -62,7 +28,7 @@ def test_gradient_by_the_pixels(name, pooling, taps, shape):
     assert gradcheck.check_scalar(f, image(*shape)) <= 1e-7
 
 
-@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+@pytest.mark.parametrize(("name", "pooling", "taps"), NETWORKS)
 def test_planted_error_in_one_tap_is_caught(name, pooling, taps):
     net = network(name, pooling=pooling)
     f = scalar(net, taps, (20, 23))
@@ -78,7 +44,7 @@ def test_planted_error_in_one_tap_is_caught(name, pooling, taps):
         gradcheck.check_scalar(wrong, image(20, 23))
 
 
-@pytest.mark.parametrize(("name", "pooling", "taps"), CASES)
+@pytest.mark.parametrize(("name", "pooling", "taps"), NETWORKS)
 def test_gradients_of_several_taps_add_up(name, pooling, taps):
     net, x = network(name, pooling=pooling), image(24, 31)
     features, backward = net.forward(x, taps)

@@ -8,16 +8,7 @@ import pytest
 from nst_np import gradcheck, load_network
 from nst_np.errors import InputError
 from nst_np.objective import Objective
-
-NORMALIZATIONS = ("published", "relative", "mean")
-LAYERS = {
-    "vgg19": {"content_layers": {"relu2_2": 1.0, "conv3_1": 0.5}, "style_layers": {"relu1_1": 0.3, "relu2_1": 0.7}},
-    "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.3, "scale3": 0.7}},
-}
-
-
-def image(height, width, seed):
-    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
+from tests.cases import NORMALIZATIONS, TAPPED, image, objective
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +17,6 @@ def networks():
         "vgg19": load_network(architecture="vgg19", weights="random:0", device="cpu", dtype="float64"),
         "wavelet": load_network(architecture="wavelet", device="cpu", dtype="float64"),
     }
-
-
-def objective(network, normalization="published", **changes):
-    arguments = {"content": image(37, 53, 1), "style": image(41, 38, 2), "content_weight": 1.0, "style_weight": 1e3,
-                 "tv_weight": 0.1, **LAYERS[network.name]}
-    return Objective(network, normalization=normalization, **{**arguments, **changes})
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -64,7 +49,7 @@ def test_planted_error_in_one_term_is_caught(networks, normalization, group):
 @pytest.mark.parametrize("name", ["vgg19", "wavelet"])
 def test_terms_add_up_to_the_total(networks, name, normalization):
     evaluation = objective(networks[name], normalization).evaluate(image(37, 53, 3))
-    terms, layers = evaluation.terms, LAYERS[name]
+    terms, layers = evaluation.terms, TAPPED[name]
     assert terms["total"] == evaluation.value
     assert terms["total"] == pytest.approx(terms["content"] + 1e3 * terms["style"] + 0.1 * terms["tv"], rel=1e-12)
     for group, weights in (("content", layers["content_layers"]), ("style", layers["style_layers"])):

@@ -16,7 +16,7 @@ from nst_np import report
 from nst_np.config import format_config
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Frame, Recorder
-from tests.test_report import HOSTILE, LAYERS, history, make_account, make_gallery
+from tests.made_up_reports import HOSTILE, LAYERS, history, make_account, make_gallery
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:

@@ -245,6 +245,15 @@ def test_imports_point_down():
     assert upward_imports(PROJECT) == []
 
 
+def test_what_tests_share_lies_in_no_test():
+    """Beside them instead: `cases`, `weight_files` and their like, so that each can be read, moved and run alone."""
+    files = sorted((ROOT / "tests").glob("*.py"))
+    modules = {f"tests.{path.stem}" for path in files}
+    found = [(path.name, imported) for path in files for _, imported in imports(path.read_text(), modules)
+             if imported.startswith("tests.test_")]
+    assert found == []
+
+
 def test_every_level_has_its_module():
     assert {unit(module) for module in PROJECT} == LEVELS.keys()
 

@@ -347,6 +347,16 @@ def test_another_network_than_the_presets_own_is_said(photo, painting, offline):
     assert said[0] == "preset waykar was made for VGG19; --network vgg19 downloads and uses it"
 
 
+def test_settings_without_effect_are_said():
+    said = []
+    photo, painting = (np.full((48, 64, 3), 90, np.uint8),) * 2
+    stylize(photo, painting, network="wavelet", pooling="max", seed=3, iterations=1, say=said.append)
+    assert said[0] == "without effect: pooling (network wavelet has none); seed (init content has no noise)"
+    said.clear()
+    stylize(photo, painting, network="wavelet", init="noise", seed=3, iterations=1, say=said.append)
+    assert not any(line.startswith("without effect") for line in said)
+
+
 def test_the_settings_of_a_result_make_it_again(photo, painting, folder):
     first = stylize("photo.png", ["painting.png", Path("photo.png")], **QUICK, size=40, style_blend=(0.7, 0.3), seed=3)
     assert (first.settings.content, first.settings.style) == ("photo.png", ("painting.png", "photo.png"))

@@ -34,8 +34,20 @@ from nst_np.weights.finding import find_weights
 from nst_np.weights.published import KERAS_FILES, PublishedFile, file_checksum, is_published
 from nst_np.weights.random import calibration_image
 from nst_np.weights.state_dict import format_by_values
+from tests.weight_files import (
+    ARRAYS,
+    RGB_MEAN,
+    assert_holds,
+    cell,
+    edited,
+    refusal,
+    safetensors_bytes,
+    state_dict,
+    write_keras,
+    write_matconvnet,
+    write_state_dict,
+)
 
-RGB_MEAN = (123.68, 116.779, 103.939)
 BGR_MEAN = (103.939, 116.779, 123.68)
 CONV1_1 = "block1_conv1"
 
@@ -43,122 +55,17 @@ CONV1_1 = "block1_conv1"
 # --- made-up weights, and the files that others write -----------------------------------------------------------------
 
 
-def make_arrays(architecture):
-    """Kernels and biases of the right shapes in which no two neighbours are equal, exact in float32.
-
-    Of the first biases 81 % are positive, which does not tell whether they are Caffe's or torchvision's.
-    """
-    arrays = {}
-    for layer, (name, shape) in enumerate(kernel_shapes(architecture).items()):
-        kernel = (np.arange(np.prod(shape), dtype=np.int32) % 8191 + layer).astype(np.float32) / 8192
-        arrays[name] = kernel.reshape(shape), (np.arange(shape[3], dtype=np.float32) - 12) / 512 - layer
-    return arrays
-
-
-ARRAYS = {architecture: make_arrays(architecture) for architecture in ("vgg16", "vgg19")}
-
-
-def keras_name(name):
-    return name.replace("conv", "block").replace("_", "_conv")
-
-
-def write_keras(path, architecture, suffixes=("{0}_W_1:0", "{0}_b_1:0"), top=False, root=""):
-    with h5py.File(path, "w") as file:
-        names = [keras_name(name) for name in ARRAYS[architecture]]
-        file.attrs["layer_names"] = [b"input_1", *(name.encode() for name in names), b"block1_pool"]
-        for name, arrays in zip(names, ARRAYS[architecture].values(), strict=True):
-            group = file.create_group(f"{root}{name}")
-            group.attrs["weight_names"] = [suffix.format(name).encode() for suffix in suffixes]
-            for suffix, array in zip(suffixes, arrays, strict=True):
-                group[suffix.format(name)] = array
-        file.create_group(f"{root}block1_pool").attrs["weight_names"] = np.array([], dtype="S1")
-        if top:
-            file[f"{root}fc1/fc1_W_1:0"] = np.ones((16, 8), np.float32)
-            file[f"{root}fc1/fc1_b_1:0"] = np.ones(8, np.float32)
-
-
-def cell(*items):
-    array = np.empty((1, len(items)), dtype=object)
-    array[0, :] = items
-    return array
-
-
-def write_matconvnet(path, architecture, *, old, average_image, change=lambda layers: layers, compressed=False):
-    layers = []
-    for name, (kernel, bias) in ARRAYS[architecture].items():
-        row = bias[None]
-        stored = {"filters": kernel, "biases": row} if old else {"weights": cell(kernel, row)}
-        layers += [
-            {"name": name, "type": "conv", "pad": np.ones((1, 4)), **stored},
-            {"name": name.replace("conv", "relu"), "type": "relu"},
-        ]
-    fully_connected = {"filters": np.ones((7, 7, 2, 2), np.float32), "biases": np.ones((1, 2), np.float32)}
-    layers += [{"name": "pool5", "type": "pool", "method": "max"}, {"name": "fc6", "type": "conv", **fully_connected}]
-    normalization = {"averageImage": average_image, "keepAspect": 1.0}
-    extra = {"normalization": normalization} if old else {"meta": {"normalization": normalization}}
-    scipy.io.savemat(path, {"layers": cell(*change(layers)), **extra}, do_compression=compressed)
-
-
-def state_dict(architecture, naming):
-    """Kernels as (out, in, 3, 3), under PyTorch's names."""
-    counts = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}[architecture]
-    result, index = {}, 0
-    for name, (kernel, bias) in ARRAYS[architecture].items():
-        block, position = int(name[4]), int(name[6])
-        prefix = {"features": f"features.{index}", "conv": name, "block": keras_name(name)}[naming]
-        result[f"{prefix}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-        result[f"{prefix}.bias"] = bias
-        index += 3 if position == counts[block - 1] else 2
-    result["classifier.0.weight"] = np.ones((4, 2), np.float32)
-    result["classifier.0.bias"] = np.ones(4, np.float32)
-    return result
-
-
-def safetensors_bytes(arrays):
-    names = {"float16": "F16", "float32": "F32", "float64": "F64", "int64": "I64"}
-    table, blobs, offset = {"__metadata__": {"format": "pt"}}, [], 0
-    for key, array in arrays.items():
-        blobs.append(array.tobytes())
-        end = offset + array.nbytes
-        table[key] = {"dtype": names[array.dtype.name], "shape": list(array.shape), "data_offsets": [offset, end]}
-        offset = end
-    header = json.dumps(table).encode()
-    return len(header).to_bytes(8, "little") + header + b"".join(blobs)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights")
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def keras16(folder):
-    """The official layout of VGG16."""
-    path = folder / "keras16.h5"
-    write_keras(path, "vgg16")
-    return path
-
-
-@pytest.fixture(scope="module")
-def matconvnet16(folder):
-    path = folder / "matconvnet16.mat"
+def matconvnet16(weights_folder):
+    path = weights_folder / "matconvnet16.mat"
     write_matconvnet(path, "vgg16", old=False, average_image=np.array(RGB_MEAN).reshape(1, 1, 3))
     return path
 
 
 @pytest.fixture(scope="module")
-def safetensors16(folder):
-    path = folder / "vgg16.safetensors"
+def safetensors16(weights_folder):
+    path = weights_folder / "vgg16.safetensors"
     path.write_bytes(safetensors_bytes(state_dict("vgg16", "features")))
-    return path
-
-
-@pytest.fixture(scope="module")
-def native16(folder, keras16):
-    path = folder / "vgg16.h5"
-    save_weights(path, read_weights(keras16))
     return path
 
 
@@ -169,26 +76,6 @@ def scratch(tmp_path):
     shutil.rmtree(tmp_path)
 
 
-def assert_holds(weights, architecture):
-    assert weights.architecture == architecture
-    assert tuple(weights.kernels) == tuple(weights.biases) == conv_names(architecture)
-    for name, (kernel, bias) in ARRAYS[architecture].items():
-        assert weights.kernels[name].dtype == weights.biases[name].dtype == np.float32
-        assert weights.kernels[name].flags.c_contiguous
-        assert np.array_equal(weights.kernels[name], kernel)
-        assert np.array_equal(weights.biases[name], bias)
-
-
-def refusal(path, **options):
-    """The one line with which a file is refused."""
-    with pytest.raises(WeightsError) as caught:
-        read_weights(path, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert str(path) in message
-    return message
-
-
 def assert_read_or_refused(path):
     """A damaged file may still be readable; if it is not, that takes one line."""
     message = ""
@@ -197,14 +84,6 @@ def assert_read_or_refused(path):
     except WeightsError as error:
         message = str(error)
     assert "\n" not in message
-
-
-def edited(source, target, edit):
-    """A copy of an HDF5 file after `edit(file)`."""
-    shutil.copyfile(source, target)
-    with h5py.File(target, "r+") as file:
-        edit(file)
-    return target
 
 
 # --- architecture -----------------------------------------------------------------------------------------------------
@@ -497,21 +376,6 @@ def test_published_name_decides_the_convention(safetensors16, scratch, tag, expe
     assert_holds(weights, "vgg16")
 
 
-def write_state_dict(path, architecture, naming, kernel=None, bias=None):
-    """Made-up weights whose first layer may be another; as ``.pth`` or ``.safetensors``, by the name of the file."""
-    arrays = state_dict(architecture, naming)
-    first = {"features": "features.0", "conv": "conv1_1"}[naming]
-    if kernel is not None:
-        arrays[f"{first}.weight"] = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
-    if bias is not None:
-        arrays[f"{first}.bias"] = bias.astype(np.float32)
-    if path.suffix == ".pth":
-        torch = pytest.importorskip("torch")
-        torch.save({key: torch.from_numpy(array) for key, array in arrays.items()}, path)
-    else:
-        path.write_bytes(safetensors_bytes(arrays))
-
-
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_caffes_weights_under_torchvisions_names_are_recognised(scratch, suffix):
     """The first layer is Caffe's own: the compact VGG16 has it unrounded."""
@@ -655,11 +519,11 @@ def test_safetensors_as_its_own_package_writes_them(scratch):
 
 
 @pytest.fixture(scope="module")
-def torch16(folder):
+def torch16(weights_folder):
     """State dicts of VGG16 in PyTorch's new and old format: ``{zipped: path}``."""
     torch = pytest.importorskip("torch")
     tensors = {key: torch.from_numpy(array) for key, array in state_dict("vgg16", "features").items()}
-    paths = {zipped: folder / f"vgg16-{zipped}.pth" for zipped in (True, False)}
+    paths = {zipped: weights_folder / f"vgg16-{zipped}.pth" for zipped in (True, False)}
     for zipped, path in paths.items():
         torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
     return paths

@@ -21,18 +21,8 @@ from nst_np.weights import read_weights
 from nst_np.weights.limits import LARGEST_FILE, LARGEST_KERNEL, LARGEST_TABLE, PARAMETERS, zip_members
 from nst_np.weights.matlab import MOST_PARTS, read_variables
 from nst_np.weights.pytorch import read_torch
-from tests.test_weights import (
-    assert_holds,
-    edited,
-    folder,
-    keras16,
-    native16,
-    refusal,
-    state_dict,
-    write_matconvnet,
-)
+from tests.weight_files import assert_holds, edited, refusal, state_dict, write_matconvnet
 
-__all__ = ["folder", "keras16", "native16"]  # fixtures
 PEAK = 3_000_000  # bytes; what is refused is not unpacked
 MANY = 3_000_000
 

@@ -37,8 +37,10 @@ class Estimate:
     fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
     iterations : how many there are at each size.
-    sizes : height and width of the picture at each size that is worked on, the last being `shape`.
+    sizes : height and width of the picture at each size that is worked on, the last being `shape` unless `stop_after`
+        ends the run before.
     style : height and width of the style image, if it is the look at that which takes the most memory.
+    stop_after : how many iterations there are in all, if `stop_after` cuts them short.
     """
 
     shape: Shape
@@ -51,6 +53,7 @@ class Estimate:
     iterations: int
     sizes: Sequence[Shape]
     style: Shape | None = None
+    stop_after: int | None = None
 
     @property
     def fits(self) -> bool:
@@ -78,7 +81,8 @@ class Estimate:
         sizes = ("each of " * (len(self.sizes) > 1)) + ", ".join(f"{width}×{height}" for height, width in self.sizes)
         return {
             "picture": f"{self.shape[1]}×{self.shape[0]}",
-            "iterations": f"{self.iterations} at {sizes}",
+            "iterations": ("" if self.stop_after is None else f"{self.stop_after} in all, at most ")
+            + f"{self.iterations} at {sizes}",
             "iteration": f"{duration(self.iteration_seconds)}{self._last}",
             "whole run": duration(self.seconds),
             self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
@@ -118,25 +122,26 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
 
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
     """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
-    pixels, peak = area(plan.seen()), _peak(plan, costs)
+    pixels, peak = area(plan.seen(plan.stages[-1][0])), _peak(plan, costs)
     largest = max(plan.styles, key=area, default=None)
+    iterations = sum(iterations for _, iterations in plan.stages)
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
-        iterations=plan.config.iterations, sizes=[scaled_shape(plan.picture, factor) for factor in plan.factors],
+        iterations=plan.config.iterations, sizes=[scaled_shape(plan.picture, factor) for factor, _ in plan.stages],
         style=largest if peak > costs.beside + costs.painting(pixels) else None,
+        stop_after=iterations if iterations < plan.config.iterations * len(plan.factors) else None,
     )
 
 
 def _seconds(plan: Plan, costs: Costs) -> float:
     """Of the whole run."""
-    iterations = plan.config.iterations
-    extra = LBFGS_START + LBFGS_SEARCH * iterations if plan.config.optimizer.startswith("lbfgs") else 1
-    evaluations = iterations + extra
+    lbfgs = plan.config.optimizer.startswith("lbfgs")
     seconds = 0.0
-    for factor in plan.factors:
+    for factor, iterations in plan.stages:
         pixels = area(plan.seen(factor))
+        evaluations = iterations + (LBFGS_START + LBFGS_SEARCH * iterations if lbfgs else 1)
         seconds += evaluations * costs.evaluation(pixels) + iterations * costs.step(pixels)
         seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(factor))
     return seconds
@@ -144,9 +149,10 @@ def _seconds(plan: Plan, costs: Costs) -> float:
 
 def _peak(plan: Plan, costs: Costs) -> float:
     """Bytes of memory; the look at a style image comes after the one at the content image, and before painting."""
-    pixels = area(plan.seen())
-    looking = costs.looking(max(map(area, plan.styles), default=0))
-    return costs.beside + max(costs.painting(pixels), costs.keeping(pixels) + looking)
+    last, _ = plan.stages[-1]
+    pixels, styles = area(plan.seen(last)), plan.seen_styles(last)
+    return costs.beside + max(costs.painting(pixels), costs.keeping(pixels) + costs.looking(max(map(area, styles),
+                                                                                                 default=0)))
 
 
 def _room(free: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nst_np import canvas, images
-from nst_np.canvas import scaled_shape
+from nst_np.canvas import STYLE_AREA, scaled_shape
 from nst_np.config import Config, replace
 from nst_np.network import FeatureNetwork
 
@@ -54,6 +54,16 @@ class Plan:
         return canvas.factors(self.picture, self.config.coarse_to_fine)
 
     @property
+    def stages(self) -> list[tuple[float, int]]:
+        """The sizes that are worked on, as factors, and the iterations at each: `stop_after` may end the run early."""
+        left, each = self.config.stop_after, self.config.iterations
+        if left is None:
+            return [(factor, each) for factor in self.factors]
+        done = [each * index for index in range(len(self.factors))]
+        return [(factor, min(each, left - before)) for factor, before in zip(self.factors, done, strict=True)
+                if before < left]
+
+    @property
     def is_small(self) -> bool:
         """Whether an estimate would not pay."""
         return max(map(area, (self.seen(), *self.styles))) <= SMALL
@@ -65,10 +75,16 @@ class Plan:
     def resized(self, size: int) -> Plan:
         """The same with another `size`. A style image goes with it if that is where it has its own from."""
         side = self.side(self.picture)
-        follows = self.config.style_size is None and max(1, round(side * self.config.style_scale))
-        styles = tuple(scaled_shape(style, size / side) if self.side(style) == follows else style
-                       for style in self.styles)
+        styles = tuple(scaled_shape(style, size / side) if self._follows(style) else style for style in self.styles)
         return dataclasses.replace(self, picture=scaled_shape(self.picture, size / side), styles=styles)
+
+    def _follows(self, style: Shape) -> bool:
+        """Whether a style image has its size from the picture's: its side, or where that is too much its area."""
+        if self.config.style_size is not None:
+            return False
+        side = max(1, round(self.side(self.picture) * self.config.style_scale))
+        most = STYLE_AREA * area(self.picture) * self.config.style_scale**2
+        return self.side(style) == side or (self.side(style) < side and area(style) > 0.9 * most)
 
     def restyled(self, style_size: int) -> Plan:
         """The same with another `style_size`, where there are style images."""

@@ -1,0 +1,79 @@
+"""Layers, losses, networks and objectives on small images, as the tests and the benchmark of correctness check them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from nst_np.backend import make_backend
+from nst_np.layers import LAYERS, WaveletBank
+from nst_np.objective import Objective
+from nst_np.terms import loss_examples
+from nst_np.vgg import VGG
+from nst_np.wavelet import WaveletNetwork
+from nst_np.weights import random_weights
+
+BACKEND = make_backend("cpu", "float64")
+NORMALIZATIONS = ("published", "relative", "mean")
+VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
+WAVELET_TAPS = ["scale1", "scale3"]
+NETWORKS = [("vgg19", "average", VGG_TAPS), ("vgg19", "max", VGG_TAPS), ("wavelet", "average", WAVELET_TAPS)]
+TAPPED = {
+    "vgg19": {"content_layers": {"relu2_2": 1.0, "conv3_1": 0.5}, "style_layers": {"relu1_1": 0.3, "relu2_1": 0.7}},
+    "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.3, "scale3": 0.7}},
+}
+
+
+def layer_example(name, height, width, seed=0):
+    """A registered layer as a function of x alone, and an x."""
+    registered = LAYERS[name]
+    x, arguments = registered.example(np, np.random.default_rng(seed), height, width)
+    return (lambda x: registered.function(np, x, *arguments)), x
+
+
+def single(argument):
+    """A layer's argument in single precision."""
+    if isinstance(argument, WaveletBank):
+        return WaveletBank(*(a.astype("c8") for a in (argument.rows, argument.columns, argument.mix)))
+    return argument.astype("f4") if isinstance(argument, np.ndarray) else argument
+
+
+def loss_example(name, height=6, width=7, channels=5, seed=0):
+    """A registered loss with a target, and features."""
+    rng = np.random.default_rng(seed)
+    F, T = rng.standard_normal((height, width, channels)) + 0.5, rng.standard_normal((height, width, channels))
+    return loss_examples()[name](BACKEND, T), F
+
+
+@cache
+def weights(architecture="vgg19"):
+    return random_weights(architecture, 0)
+
+
+def network(name, dtype="float64", pooling="average", backend=None):
+    backend = backend or make_backend("cpu", dtype)
+    return WaveletNetwork(backend) if name == "wavelet" else VGG(weights(name), backend, pooling=pooling)
+
+
+def image(height, width, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
+
+
+def scalar(net, taps, shape):
+    """A smooth function of all taps at once, with its gradient by the pixels."""
+    features, _ = net.forward(image(*shape), taps)
+    rng = np.random.default_rng(1)
+    w = {tap: rng.standard_normal(F.shape) / np.sqrt(F.size) for tap, F in features.items()}
+
+    def value_and_grad(x):
+        features, backward = net.forward(x, taps)
+        return sum((w[tap] * F).sum() for tap, F in features.items()), backward(w)
+
+    return value_and_grad
+
+
+def objective(network, normalization="published", **changes):
+    arguments = {"content": image(37, 53, 1), "style": image(41, 38, 2), "content_weight": 1.0, "style_weight": 1e3,
+                 "tv_weight": 0.1, **TAPPED[network.name]}
+    return Objective(network, normalization=normalization, **{**arguments, **changes})
