@@ -14,7 +14,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -22,17 +22,16 @@ from typing import Any
 
 from nst_np.errors import InputError
 from nst_np.files import read_text
+from nst_np.registry import NETWORKS, STYLE_LOSSES
 
 Layers = Mapping[str, float]
 Files = tuple[str, ...]
 Shares = tuple[float, ...]
 
-NETWORKS = ("auto", "vgg19", "vgg16", "wavelet")
 POOLINGS = ("average", "max")
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
-STYLE_LOSSES = ("gram", "moments", "wasserstein")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
@@ -47,7 +46,7 @@ WORDS = {
 }
 
 
-def _option(default: Any, section: str, text: str, *, choices: tuple[str, ...] = (), metavar: str = "",
+def _option(default: Any, section: str, text: str, *, choices: Collection[str] = (), metavar: str = "",
             minimum: float | None = None, above: float | None = None, maximum: float | None = None) -> Any:
     """A field of `Config` with what the command line and the config file need to know of it."""
     return dataclasses.field(default=default, metadata={
@@ -91,7 +90,7 @@ class Config:
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
-    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights: 'gram' (the default), 'moments' (means and deviations as well), 'wasserstein'", metavar="NAME[=W],…")
+    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; 'moments' has means and deviations as well (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -124,9 +123,6 @@ class Config:
             object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
         if self.content_weight == self.style_weight == 0 and self.tv_weight in (0, Config.tv_weight):
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
-        for name in self.style_loss or ():
-            if name not in STYLE_LOSSES:
-                raise InputError(f"style_loss must be of {', '.join(STYLE_LOSSES)}, not {name!r}")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
         self._check_styles()
@@ -193,8 +189,10 @@ def checked(name: str, value: Any) -> Any:
     for text in value if option_type(name) is tuple else (value,):
         if isinstance(text, str) and "\0" in text:
             raise InputError(f"{name} must not hold a null character, as {text!r} does")
-    if rules["choices"] and value not in rules["choices"]:
-        raise InputError(f"{name} must be one of {', '.join(rules['choices'])}, not {value!r}")
+    of, words = ("of", value) if isinstance(value, dict) else ("one of", (value,))
+    for word in words if rules["choices"] else ():
+        if word not in rules["choices"]:
+            raise InputError(f"{name} must be {of} {', '.join(rules['choices'])}, not {word!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be finite, not {value}")
     if rules["minimum"] is not None and value < rules["minimum"]:

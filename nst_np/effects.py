@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePath
 
 from nst_np.config import NO_IMAGE, Config
+from nst_np.registry import VGGS
 
 _LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -37,8 +38,8 @@ def _idle(config: Config) -> dict[str, str]:
 def _rules(config: Config) -> Iterator[tuple[str, str]]:
     no_content, no_style = config.content == NO_IMAGE, config.style == (NO_IMAGE,)
     init = "noise" if no_content and config.init in ("content", "mix") else config.init
-    if config.network == "wavelet":
-        yield "pooling", "network wavelet has none"
+    if config.network not in VGGS:
+        yield "pooling", f"network {config.network} has none"
     if init not in ("noise", "mix"):
         yield "seed noise_strength", f"init {init} has no noise"
     if init != "mix":

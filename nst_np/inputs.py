@@ -12,12 +12,13 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
-from nst_np.config import NETWORKS, NO_IMAGE, WORDS, WRITES, Config, replace
+from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
 from nst_np.presets import with_preset
 from nst_np.ranges import check_range
+from nst_np.registry import NETWORKS
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 

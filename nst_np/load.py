@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nst_np.backend import make_backend
-from nst_np.config import NETWORKS, Config, replace
+from nst_np.config import Config, replace
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
 from nst_np.presets import preset
+from nst_np.registry import NETWORKS
 
 Say = Callable[[str], None]
 
@@ -50,29 +51,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     if architecture not in NETWORKS:
         raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {architecture!r}")
     backend = make_backend(device, dtype, threads=threads, say=say)
-    if architecture == "wavelet":
-        from nst_np.wavelet import WaveletNetwork
-
-        if str(weights) != "auto":
-            raise InputError(f"network 'wavelet' is computed and takes no weights, but weights is {str(weights)!r}, "
-                             "not 'auto'")
-        if weights_format != "auto":
-            raise InputError(f"network 'wavelet' takes no weights, but weights_format is {weights_format!r}, "
-                             "not 'auto'")
-        network: FeatureNetwork = WaveletNetwork(backend)
-        network.weights = network.weights_format = "auto"
-        return network
-
-    from nst_np.vgg import VGG
-    from nst_np.weights import load_weights
-
-    loaded = load_weights(architecture, weights, weights_format, progress=progress)
-    if str(weights) == "auto" and loaded.is_compact:
-        say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 --weights "
-            "exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
-    network = VGG(loaded, backend, pooling=pooling, taps=taps)
-    network.weights, network.weights_format = str(weights), weights_format
-    return network
+    return NETWORKS[architecture]().load(architecture, backend, weights, weights_format, pooling=pooling, taps=taps,
+                                         progress=progress, say=say)
 
 
 def settled(wanted: Config, network: FeatureNetwork) -> Config:
@@ -96,11 +76,7 @@ def check_layers(config: Config) -> None:
 
     With ``"auto"`` it may be a layer of either VGG.
     """
-    from nst_np.vgg import vgg_layers
-    from nst_np.wavelet import WAVELET_LAYERS
-
-    network = "vgg19" if config.network == "auto" else config.network  # it has all of VGG16's layers
-    valid = WAVELET_LAYERS if network == "wavelet" else vgg_layers(network)
+    valid = NETWORKS[config.network]().layers_of(config.network)
     for layer in {**(config.content_layers or {}), **(config.style_layers or {})}:
         if layer not in valid:
             raise InputError(f"{config.network} has no layer {layer!r}; valid: {', '.join(valid)}")

@@ -6,6 +6,7 @@ import copy
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nst_np.backend import Backend
@@ -58,6 +59,27 @@ class FeatureNetwork(ABC):
     pooling: str | None = None
     weights: str | None = None
     weights_format: str | None = None
+
+    @classmethod
+    def layers_of(cls, name: str) -> tuple[str, ...]:
+        """The layers of the network that the setting `network` names so, before it is loaded."""
+        return cls.layers
+
+    @classmethod
+    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *, pooling: str,
+             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None]) -> FeatureNetwork:
+        """The network that the setting `network` names so, made as `nst_np.load_network` says.
+
+        By default it is one that is computed, ``cls(backend)``.
+        """
+        if str(weights) != "auto":
+            raise InputError(f"network {name!r} is computed and takes no weights, but weights is {str(weights)!r}, "
+                             "not 'auto'")
+        if weights_format != "auto":
+            raise InputError(f"network {name!r} takes no weights, but weights_format is {weights_format!r}, not 'auto'")
+        network = cls(backend)  # type: ignore[call-arg]
+        network.weights = network.weights_format = "auto"
+        return network
 
     @abstractmethod
     def minimum_size(self, taps: Iterable[str]) -> int:

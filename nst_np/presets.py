@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_np.errors import InputError
+from nst_np.registry import VGGS
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def preset(name: str) -> Preset:
 def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a preset, each replaced by the one in `given` if there is one.
 
-    All presets name layers of VGG. Where `given` chooses the wavelet network, these are left out, and that network's
-    own default layers apply unless `given` names others.
+    All presets name layers of VGG. Where `given` chooses another network, these are left out, and that network's own
+    default layers apply unless `given` names others.
 
     Raises
     ------
@@ -128,6 +129,6 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         If there is no such preset.
     """
     settings = dict(preset(name).settings)
-    if given.get("network") == "wavelet":
+    if given.get("network", "auto") not in VGGS:
         del settings["content_layers"], settings["style_layers"]
     return {**settings, **given}

@@ -9,18 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from nst_np import losses
+from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.losses import Loss, Statistic
 from nst_np.network import FeatureNetwork, Statistics
+from nst_np.registry import STYLE_LOSSES
 
 Array = Any
 T = TypeVar("T")
 PIXELS = "pixels"  # the tap of what looks at the image itself
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
                     "mean": losses.MeanTotalVariation}
+CONTENT_LOSSES: dict[str, Callable[[Backend, Array, bool], Loss]] = {
+    "published": lambda backend, P, center: losses.ContentLoss(P),
+    "relative": lambda backend, P, center: losses.RelativeContentLoss(P, losses.variation(backend, P), center),
+    "mean": lambda backend, P, center: losses.MeanContentLoss(P, P.size),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,16 +115,9 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
     """
     network.check_taps(layers)
     network.check_size(image.shape, layers, "content image")
-    terms = []
-    for layer, P in network.features(image, layers, any_range=True).items():
-        kinds: dict[str, Callable[[Array], Loss]] = {
-            "published": losses.ContentLoss,
-            "relative": lambda P: losses.RelativeContentLoss(P, losses.variation(network.backend, P), center),
-            "mean": lambda P: losses.MeanContentLoss(P, P.size),
-        }
-        loss = _chosen("normalization", normalization, kinds)(P)
-        terms.append(Term("content", layer, loss, weight, layers[layer]))
-    return terms
+    aim = _chosen("normalization", normalization, CONTENT_LOSSES)
+    return [Term("content", layer, aim(network.backend, P, center), weight, layers[layer])
+            for layer, P in network.features(image, layers, any_range=True).items()]
 
 
 # --- style ------------------------------------------------------------------------------------------------------------
@@ -131,17 +132,18 @@ def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mappin
     ----------
     layers : ``{layer: w_l}``.
     weight : β.
-    kinds : weights of the kinds of loss, by their names in `nst_np.losses.STYLES`; by default the Gram matrices' alone.
+    kinds : weights of the kinds of loss, by their names in `nst_np.registry.STYLE_LOSSES`; by default that of
+        Gram matrices alone.
     normalization, blend, blend_by : see `nst_np.Objective`.
     """
+    _chosen("normalization", normalization, CONTENT_LOSSES)  # which all kinds have
     terms = []
     for name, share_of_kind in (kinds or {"gram": 1.0}).items():
-        style = _chosen("style_loss", name, losses.STYLES)
-        aim = _chosen("normalization", normalization, style.aim)
+        style = _chosen("style_loss", name, STYLE_LOSSES)()
         each = [_per_position(network, image, layers, style.look) for image in images]
         for share, targets in _blended(each, _shares(blend, len(images)), blend_by):
             for layer, target in targets.items():
-                loss = aim(network.backend, *target)
+                loss = style.aim(network.backend, normalization, *target)
                 terms.append(Term("style", layer, loss, weight, layers[layer], share * share_of_kind))
     return terms
 
@@ -155,9 +157,15 @@ def _per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
     found = {}
     for layer in network.layers:
         if layer in statistics:
-            ((*sums, M),) = statistics.pop(layer)
-            found[layer] = tuple(one * (1 / M) for one in sums)
+            (statistic,) = statistics.pop(layer)
+            found[layer] = _means(statistic)
     return found
+
+
+def _means(statistic: Statistic) -> tuple[Array, ...]:
+    """Sums over positions, by the number of positions, which comes last."""
+    *sums, M = statistic
+    return tuple(one * (1 / M) for one in sums)
 
 
 def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
@@ -186,6 +194,35 @@ def _blended(each: Sequence[dict[str, tuple[Array, ...]]], shares: Sequence[floa
 def tv_term(weight: float = 1.0, *, normalization: str = "published") -> Term:
     """The total variation of the pixels, times γ."""
     return Term("tv", PIXELS, _chosen("tv_normalization", normalization, TOTAL_VARIATIONS)(), weight)
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def loss_examples() -> dict[str, Callable[[Backend, Array], Loss]]:
+    """A loss of each kind and normalisation: ``example(backend, T)`` aims it at target features T.
+
+    The tests check the gradient, the additivity over regions and the purity of each of them.
+    """
+    examples: dict[str, Callable[[Backend, Array], Loss]] = {
+        f"content, {name}": partial(_content_example, name, False) for name in CONTENT_LOSSES}
+    examples["content, relative, centred"] = partial(_content_example, "relative", True)
+    examples |= {f"{kind}, {name}": partial(_style_example, kind, name)
+                 for kind in STYLE_LOSSES for name in CONTENT_LOSSES}
+    return examples | {f"tv, {name}": partial(_tv_example, name) for name in TOTAL_VARIATIONS}
+
+
+def _content_example(normalization: str, center: bool, backend: Backend, T: Array) -> Loss:
+    return CONTENT_LOSSES[normalization](backend, T, center)
+
+
+def _style_example(kind: str, normalization: str, backend: Backend, T: Array) -> Loss:
+    style = STYLE_LOSSES[kind]()
+    return style.aim(backend, normalization, *_means(style.look.statistic(backend, T)))
+
+
+def _tv_example(normalization: str, backend: Backend, T: Array) -> Loss:
+    return TOTAL_VARIATIONS[normalization]()
 
 
 def _chosen(name: str, choice: str, choices: Mapping[str, T]) -> T:

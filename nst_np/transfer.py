@@ -12,7 +12,7 @@ from typing import Any
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
-from nst_np.config import NETWORKS, Config, check_shares, replace
+from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent
 from nst_np.effects import without_effect
 from nst_np.engine.blas import one_blas_thread
@@ -22,6 +22,7 @@ from nst_np.inputs import LEFT_OUT, Image, Inputs, gather, initial_image, pictur
 from nst_np.load import Say, load_network, log, other_network, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
+from nst_np.registry import NETWORKS
 from nst_np.results import Callback, Step, StylizeResult, picture_of, to_uint8
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 

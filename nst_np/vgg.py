@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nst_np import layers
 from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.network import ALL, Descend, FeatureNetwork, Join, Look, bands, fastest, with_margin, within
-from nst_np.weights import VGGWeights
+from nst_np.weights import VGGWeights, load_weights
 from nst_np.weights.architecture import conv_names
 
 Array = Any
@@ -62,6 +63,23 @@ class VGG(FeatureNetwork):
             mean=backend.asarray(weights.mean),
             scale=backend.asarray(weights.scale),
         )
+
+    @classmethod
+    def layers_of(cls, name: str) -> tuple[str, ...]:
+        """``"auto"`` may have a layer of either VGG, and VGG19 has all of VGG16's."""
+        return vgg_layers("vgg19" if name == "auto" else name)
+
+    @classmethod
+    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *, pooling: str,
+             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None]) -> VGG:
+        """With weights from wherever `weights` says."""
+        loaded = load_weights(name, weights, weights_format, progress=progress)
+        if str(weights) == "auto" and loaded.is_compact:
+            say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 "
+                "--weights exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
+        network = cls(loaded, backend, pooling=pooling, taps=taps)
+        network.weights, network.weights_format = str(weights), weights_format
+        return network
 
     def minimum_size(self, taps: Iterable[str]) -> int:
         """16 for any layer (which leaves conv5_1 one pixel), 32 for pool5."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from nst_np import layers
 from nst_np.backend import Backend
-from nst_np.layers import WaveletBank
+from nst_np.layers import Backward, Layer, WaveletBank
 from nst_np.network import ALL, Descend, FeatureNetwork, InOrder, Join, Look, add, bands, fastest
 
 Array = Any
@@ -40,9 +40,11 @@ class WaveletNetwork(FeatureNetwork):
     which make the (H / 2^(s-1), W / 2^(s-1), 198) features ``scale s``; and `downsample` to the next one.
     """
 
+    name = "wavelet"
+    layers = WAVELET_LAYERS
+
     def __init__(self, backend: Backend) -> None:
-        self.name, self.backend = "wavelet", backend
-        self.layers = WAVELET_LAYERS
+        self.backend = backend
         complex_dtype = np.result_type(backend.dtype, np.complex64)
         self._bank = WaveletBank(*(backend.xp.asarray(factor.astype(complex_dtype)) for factor in bank_factors()))
         self._colors = backend.asarray(opponent_matrix())
@@ -63,14 +65,14 @@ class WaveletNetwork(FeatureNetwork):
 
     def describe(self) -> str:
         """There are no weights to describe."""
-        return "wavelet: built in, computed, no weights"
+        return f"{self.name}: built in, computed, no weights"
 
     @property
-    def _pad(self) -> layers.Layer:
+    def _pad(self) -> Layer:
         return layers.wrap_pad if self.repeats else layers.reflect_pad
 
     @property
-    def _downsample(self) -> layers.Layer:
+    def _downsample(self) -> Layer:
         return partial(layers.periodic, step=layers.downsample, stride=2) if self.repeats else layers.downsample
 
     def halo(self, taps: Iterable[str]) -> int:
@@ -87,10 +89,10 @@ class WaveletNetwork(FeatureNetwork):
         parts = [(name, rows) for name in padded for rows in self._bands(images[name], whole)]
         each = _one_by_one if whole else self.backend.engine.each
 
-        def band(name: str, rows: slice) -> tuple[Array, layers.Backward]:
+        def band(name: str, rows: slice) -> tuple[Array, Backward]:
             return self._features(padded[name][0][rows.start : rows.stop + 2 * BORDER])
 
-        def show(part: tuple[str, slice]) -> tuple[Array, layers.Backward] | None:
+        def show(part: tuple[str, slice]) -> tuple[Array, Backward] | None:
             F, backward = band(*part)
             look(part[0], ALL if whole else part[1], F)
             return (F, backward) if whole else None
@@ -123,7 +125,7 @@ class WaveletNetwork(FeatureNetwork):
         xp = self.backend.xp
         x, to_rgb = layers.opponent_colors(xp, rgb, self._colors, CENTER, CONTRAST)
         images: dict[str, Array] = {}
-        descents: dict[str, layers.Backward] = {}  # from each scale to the one before
+        descents: dict[str, Backward] = {}  # from each scale to the one before
         for name in self.layers[: max(map(self.layers.index, taps), default=-1) + 1]:
             if images:
                 x, descents[name] = self._downsample(xp, x)
@@ -139,7 +141,7 @@ class WaveletNetwork(FeatureNetwork):
 
         return images, to_pixels
 
-    def _features(self, padded: Array) -> tuple[Array, layers.Backward]:
+    def _features(self, padded: Array) -> tuple[Array, Backward]:
         """(H + 8, W + 8, 3) mirrored opponent colours to (H, W, 198) rectified responses."""
         y, backward = fastest(self.backend, layers.rectified_wavelets)(self.backend.xp, padded, self._bank)
         return y.reshape(*y.shape[:2], -1), lambda dF: backward(dF.reshape(y.shape))

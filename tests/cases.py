@@ -8,8 +8,8 @@ import numpy as np
 
 from nst_np.backend import make_backend
 from nst_np.layers import LAYERS, WaveletBank
-from nst_np.losses import LOSSES
 from nst_np.objective import Objective
+from nst_np.terms import loss_examples
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork
 from nst_np.weights import random_weights
@@ -43,7 +43,7 @@ def loss_example(name, height=6, width=7, channels=5, seed=0):
     """A registered loss with a target, and features."""
     rng = np.random.default_rng(seed)
     F, T = rng.standard_normal((height, width, channels)) + 0.5, rng.standard_normal((height, width, channels))
-    return LOSSES[name](BACKEND, F, T), F
+    return loss_examples()[name](BACKEND, T), F
 
 
 @cache

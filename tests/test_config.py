@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_np.config import (
-    STYLE_LOSSES,
+    WEIGHTS_FORMATS,
     Config,
     format_config,
     format_option,
@@ -26,6 +26,7 @@ from nst_np.config import (
     replace,
 )
 from nst_np.errors import InputError
+from nst_np.weights import reading
 
 ODD_NAMES = [
     "my photo.png", "a#b;c%d=e:f.png", "; photo.png", "# photo.png", "föté 🎨.png", " leading.png", "trailing.png ",
@@ -59,6 +60,7 @@ ODD_NAMES = [
     ({"content_weight": False}, "content_weight must be a number, not False"),
     ({"bounds": 1}, "bounds must be yes or no, not 1"),
     ({"network": "vgg11"}, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
+    ({"style_loss": {"gram": 1, "x": 1}}, "style_loss must be of gram, moments, wasserstein, not 'x'"),
     ({"dtype": "float16"}, "dtype must be one of float32, float64, not 'float16'"),
     ({"init": "a\0b"}, "init must not hold a null character, as 'a\\x00b' does"),
     ({"style_layers": {}}, "style_layers must give at least one layer its weight, as in {'relu1_1': 1.0}, not {}"),
@@ -169,16 +171,20 @@ VALUES = {
 VALUES[tuple] = st.lists(VALUES[str].filter(lambda text: text != "none"), min_size=1, max_size=3).map(tuple)
 
 
+def test_the_setting_offers_every_format_of_weights():
+    assert WEIGHTS_FORMATS == reading.WEIGHTS_FORMATS
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data())
 def test_every_setting_comes_back_to_the_last_bit(data):
     changes = {}
     for field in dataclasses.fields(Config):
         rules, kind = field.metadata, option_type(field.name)
-        if rules["choices"]:
-            strategy = st.sampled_from(rules["choices"])
-        elif field.name == "style_loss":
-            strategy = st.dictionaries(st.sampled_from(STYLE_LOSSES), st.floats(0, 1e300), min_size=1)
+        if field.name == "style_loss":
+            strategy = st.dictionaries(st.sampled_from([*rules["choices"]]), st.floats(0, 1e300), min_size=1)
+        elif rules["choices"]:
+            strategy = st.sampled_from([*rules["choices"]])
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:

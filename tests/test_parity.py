@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nst_np.backend import make_backend
-from nst_np.losses import STYLES, value_and_grad
+from nst_np.losses import value_and_grad
 from nst_np.objective import Objective
+from nst_np.terms import loss_examples
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork
 from nst_np.weights import random_weights
@@ -160,8 +161,7 @@ def test_style_losses_of_moments(name, definition, shape):
     mix = rng.standard_normal((shape[2], shape[2]))
     F, T = rng.standard_normal(shape) + 0.3, rng.standard_normal((9, 11, shape[2])) @ mix
     backend = make_backend("cpu", "float64")
-    *sums, M = STYLES[name].look.statistic(backend, T)
-    loss = STYLES[name].aim["relative"](backend, *(one / M for one in sums))
+    loss = loss_examples()[f"{name}, relative"](backend, T)
     value, gradient = value_and_grad(backend, loss, F)
     x = torch.tensor(F.reshape(-1, shape[2]), requires_grad=True)
     expected = definition(x, torch.tensor(T.reshape(-1, shape[2])))

@@ -14,7 +14,8 @@ from nst_np.experiments.grid import expand
 from nst_np.experiments.running import settle
 from nst_np.experiments.sweep import Sweep, axis_of, shared
 from nst_np.images import load_image
-from nst_np.wavelet import scales_of
+from nst_np.load import load_network
+from nst_np.registry import VGGS
 
 WHAT = ("content", "style")
 VGG_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -64,12 +65,14 @@ def reconstruction(image: str, what: str, layers: Sequence[str] = (), *, each: b
 
 
 def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress: bool) -> list[str]:
-    """One of each of VGG's blocks, or all of the wavelets' scales that suit the smallest size that is worked on."""
+    """One of each of VGG's blocks, or what another network takes by default at the smallest size that is worked on."""
     contents, styles = ([image] if wanted else [] for wanted in (sweep.wants_content, sweep.wants_style))
     settings = settle(expand(sweep, contents, styles, given), progress=progress).runs[0].config
-    if settings.network != "wavelet":
+    if settings.network in VGGS:
         return list(VGG_LAYERS)
     name = "content image" if contents else "style image"
     height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
     smallest = scaled_shape((height, width), factors((height, width), settings.coarse_to_fine)[0])
-    return [f"scale{s}" for s in range(1, scales_of(*smallest) + 1)]
+    network = load_network(settings.network, settings.weights, device="cpu", progress=progress)
+    _, layers = network.default_layers(smallest)
+    return list(layers)

@@ -7,7 +7,8 @@ The paper writes a layer's features as ``F`` of N_l channels by M_l positions; h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 from nst_np.backend import Backend
 
@@ -49,6 +50,19 @@ class Loss(ABC):
     @abstractmethod
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
+
+
+class StyleKind(NamedTuple):
+    """A kind of style loss.
+
+    Attributes
+    ----------
+    look : a loss whose statistic measures a style image: sums, and last the number of positions.
+    aim : ``aim(backend, normalization, *sums)``, with those sums per position, makes the loss.
+    """
+
+    look: Loss
+    aim: Callable[..., Loss]
 
 
 def value_and_grad(backend: Backend, loss: Loss, F: Array) -> tuple[float, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Array, Loss, Statistic, total
+from nst_np.losses.base import TINY, Array, Loss, Statistic, StyleKind, total
 from nst_np.losses.content import FLATTEST
 from nst_np.losses.style import gram
 
@@ -81,6 +81,13 @@ class MomentsLoss(RelativeMomentsLoss):
         """SPST's weights, over the number of elements that are averaged."""
         N = len(self.m)
         return 1e3 / N**4, 1e4 / N, 1e4 / N
+
+
+def _aimed(backend: Backend, normalization: str, A: Array, m: Array) -> Loss:
+    return (RelativeMomentsLoss if normalization == "relative" else MomentsLoss)(A, m)
+
+
+MOMENTS = StyleKind(MomentsLoss(None, None), _aimed)
 
 
 def _deviations(xp: Array, G: Array, mu: Array, M: int) -> Array:

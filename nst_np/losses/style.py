@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Array, Loss, Statistic, total
+from nst_np.losses.base import TINY, Array, Loss, Statistic, StyleKind, total
 
 
 def gram(backend: Backend, F: Array) -> Array:
@@ -83,3 +83,7 @@ class MeanStyleLoss(StyleLoss):
         N = len(G)
         difference = G * (1 / (N * M)) - self.A * (1 / N)
         return total(backend, difference**2) / N**2, (difference * (2 / (N**3 * M)),)
+
+
+_BY_NORMALIZATION = {"published": StyleLoss, "relative": RelativeStyleLoss, "mean": MeanStyleLoss}
+GRAM = StyleKind(StyleLoss(None), lambda backend, normalization, A: _BY_NORMALIZATION[normalization](A))

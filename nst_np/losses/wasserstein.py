@@ -11,8 +11,8 @@ import numpy as np
 
 from nst_np.backend import Backend
 from nst_np.errors import NumericalError
-from nst_np.losses.base import TINY, Array, Statistic, total
-from nst_np.losses.moments import MomentLoss
+from nst_np.losses.base import TINY, Array, Statistic, StyleKind, total
+from nst_np.losses.moments import MOMENTS, MomentLoss
 
 RIDGE = 1e-4  # of the style's mean variance, added to all variances: where positions are few, some channels have none
 
@@ -59,7 +59,7 @@ class WassersteinLoss(MomentLoss):
         return self.scale * W, (dC * (self.scale / M), (mu - self.m - dC @ mu) * (2 * self.scale / M))
 
 
-def wasserstein_loss(backend: Backend, A: Array, m: Array, *, relative: bool) -> WassersteinLoss:
+def wasserstein_loss(backend: Backend, normalization: str, A: Array, m: Array) -> WassersteinLoss:
     """Aimed at a style with second moments A and means m."""
     xp, m = backend.xp, m.astype("float64")
     covariance = A.astype("float64") - m[:, None] * m[None, :]
@@ -67,5 +67,8 @@ def wasserstein_loss(backend: Backend, A: Array, m: Array, *, relative: bool) ->
     S = covariance + ridge * xp.eye(len(m))
     values, vectors = xp.linalg.eigh(S)
     root = (vectors * xp.sqrt(xp.maximum(values, 0.0))) @ vectors.T
-    scale = 1 / max(float(xp.trace(A)), TINY) if relative else 1 / len(m)
+    scale = 1 / max(float(xp.trace(A)), TINY) if normalization == "relative" else 1 / len(m)
     return WassersteinLoss(A, m, S, root, ridge, scale)
+
+
+WASSERSTEIN = StyleKind(MOMENTS.look, wasserstein_loss)

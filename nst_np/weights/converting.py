@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nst_np.config import Config
 from nst_np.errors import WeightsError
 from nst_np.weights.compact import BITS, save_compact
 from nst_np.weights.native import save_weights
@@ -17,7 +16,7 @@ def convert_weights(
     destination: str | Path,
     *,
     architecture: str | None = None,
-    weights_format: str = Config.weights_format,
+    weights_format: str = "auto",
     bits: int | None = None,
 ) -> VGGWeights:
     """Read `source` as `read_weights` does, write it to `destination`, and return what was read.

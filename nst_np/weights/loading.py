@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nst_np.config import Config
 from nst_np.errors import DownloadError, WeightsError
 from nst_np.weights.download import fetch_weights
 from nst_np.weights.finding import AUTO, compact_file, find_weights
@@ -16,7 +15,7 @@ EXACT, COMPACT, RANDOM = "exact", "compact", "random"
 COMPACT_ARCHITECTURES = (AUTO, "vgg16")
 
 
-def load_weights(architecture: str, weights: str | Path = AUTO, weights_format: str = Config.weights_format, *,
+def load_weights(architecture: str, weights: str | Path = AUTO, weights_format: str = AUTO, *,
                  progress: bool = False) -> VGGWeights:
     """Get the weights of a network, from wherever `weights` says.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
-from nst_np.config import Config
 from nst_np.errors import WeightsError
 from nst_np.weights.limits import LARGEST_FILE, LARGEST_TABLE, TableReader, zip_members
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
@@ -33,7 +32,7 @@ _PICKLES = 5
 _MAGIC = 0x1950A86A20F9469CFC6C
 
 
-def read_torch(path: Path, weights_format: str = Config.weights_format) -> VGGWeights:
+def read_torch(path: Path, weights_format: str = "auto") -> VGGWeights:
     """Read a state dict of VGG16 or VGG19; `state_dict` says which input it expects.
 
     Raises

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from nst_np.config import WEIGHTS_FORMATS, Config
 from nst_np.errors import WeightsError
 from nst_np.weights.compact import is_compact, read_compact
 from nst_np.weights.hdf5 import refuse_endless_heaps
@@ -25,11 +24,11 @@ from nst_np.weights.vgg_weights import VGGWeights
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
 PICKLE_SIGNATURE = b"\x80"
+WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 FORMATS = "Keras or nst_np .h5, compact .npz, MatConvNet .mat, PyTorch .pth, .safetensors"
 
 
-def read_weights(path: str | Path, architecture: str | None = None,
-                 weights_format: str = Config.weights_format) -> VGGWeights:
+def read_weights(path: str | Path, architecture: str | None = None, weights_format: str = "auto") -> VGGWeights:
     """Read the weights of VGG16 or VGG19 from a file.
 
     Parameters

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from nst_np.config import Config
 from nst_np.errors import WeightsError
 from nst_np.weights.limits import LARGEST_TABLE
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
@@ -29,7 +28,7 @@ def is_safetensors(head: bytes, file_size: int) -> bool:
     return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and table_size <= file_size - _LENGTH_BYTES
 
 
-def read_safetensors(path: Path, weights_format: str = Config.weights_format) -> VGGWeights:
+def read_safetensors(path: Path, weights_format: str = "auto") -> VGGWeights:
     """Read a state dict of VGG16 or VGG19; `state_dict` says which input it expects.
 
     Raises

@@ -84,7 +84,7 @@ def weights_from_state_dict(
     file_format : ``"torch"`` or ``"safetensors"``.
     keys : from `convolution_keys`.
     arrays : kernels (out, in, 3, 3) and biases (out,), by their keys.
-    weights_format : one of `nst_np.config.WEIGHTS_FORMATS`.
+    weights_format : one of `nst_np.weights.reading.WEIGHTS_FORMATS`.
     """
     architecture = architecture_of(keys)
     kernels = {name: arrays[key] for name, key in keys.items() if key in arrays}

@@ -1,0 +1,44 @@
+"""What settings choose by a name: kinds of style loss, and networks. Each is imported only when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nst_np.losses import StyleKind
+    from nst_np.network import FeatureNetwork
+
+
+def _gram() -> StyleKind:
+    from nst_np.losses.style import GRAM
+    return GRAM
+
+
+def _moments() -> StyleKind:
+    from nst_np.losses.moments import MOMENTS
+    return MOMENTS
+
+
+def _wasserstein() -> StyleKind:
+    from nst_np.losses.wasserstein import WASSERSTEIN
+    return WASSERSTEIN
+
+
+def _vgg() -> type[FeatureNetwork]:
+    from nst_np.vgg import VGG
+    return VGG
+
+
+def _wavelet() -> type[FeatureNetwork]:
+    from nst_np.wavelet import WaveletNetwork
+    return WaveletNetwork
+
+
+#: By the names that the setting `style_loss` has for them.
+STYLE_LOSSES: dict[str, Callable[[], StyleKind]] = {"gram": _gram, "moments": _moments, "wasserstein": _wasserstein}
+
+#: By the names that the setting `network` has for them.
+NETWORKS: dict[str, Callable[[], type[FeatureNetwork]]] = {"auto": _vgg, "vgg19": _vgg, "vgg16": _vgg,
+                                                           "wavelet": _wavelet}
+VGGS = ("auto", "vgg19", "vgg16")  # those that have VGG's layers, pooling and weights
