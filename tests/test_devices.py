@@ -96,8 +96,9 @@ def test_losses(device, name, shape, fast, small_parts):
         results.append((value, backend.to_host(gradient)))
     (value, gradient), (expected, expected_gradient) = results
     assert type(value) is float
-    assert value == pytest.approx(expected, rel=1e-12)
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-12 * np.abs(expected_gradient).max())
+    # Rounding comes out of the root of a covariance without full rank 1 / RIDGE times as large.
+    assert value == pytest.approx(expected, rel=1e-11)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-11 * np.abs(expected_gradient).max())
 
 
 def evaluations(backends, name, pooling, *, size=(20, 23), seed=3, **settings):
