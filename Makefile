@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast lint bench clean
+.PHONY: demo test test-fast lint bench fuzz clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png --size 384
@@ -32,6 +32,9 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/vs_torch.py
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/estimate.py
+
+fuzz: $(VENV)/installed-bench
+	$(BIN)/python benchmarks/fuzz.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
