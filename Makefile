@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast lint bench fuzz clean
+.PHONY: demo test test-fast lint bench fuzz soak clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png --size 384
@@ -35,6 +35,9 @@ bench: $(VENV)/installed-bench
 
 fuzz: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/fuzz.py
+
+soak: $(VENV)/installed-bench
+	$(BIN)/python benchmarks/soak.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png

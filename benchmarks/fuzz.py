@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def read_batch(name: str, first: int, count: int, folder: str) -> dict[str, Any]
                 failures[number] = traceback.format_exc(limit=-3)
             faulthandler.cancel_dump_traceback_later()
             slowest = max(slowest, time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = measuring.resident_megabytes("VmHWM")
     return {"outcomes": outcomes, "failures": failures, "slowest": slowest, "peak": peak}
 
 

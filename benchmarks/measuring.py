@@ -89,10 +89,10 @@ def peaks_of(build: Callable[[], Built], use: Callable[[Built], Any]) -> dict[st
     """
     start = _begin_peak()
     built = build()
-    peak = _resident_megabytes("VmHWM")
+    peak = resident_megabytes("VmHWM")
     standing = _begin_peak()
     use(built)
-    peak_in_use = _resident_megabytes("VmHWM")
+    peak_in_use = resident_megabytes("VmHWM")
     total = max(peak, peak_in_use)
     return {"total": total, "above_start": total - start, "above_built": peak_in_use - standing}
 
@@ -117,10 +117,10 @@ def _begin_peak() -> float:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return math.nan
-    return _resident_megabytes("VmRSS")
+    return resident_megabytes("VmRSS")
 
 
-def _resident_megabytes(kind: str) -> float:
+def resident_megabytes(kind: str) -> float:
     """This process's resident set, now (VmRSS) or at its peak (VmHWM), as Linux counts it."""
     try:
         status = Path("/proc/self/status").read_text()

@@ -10,6 +10,10 @@ from typing import Any
 class NSTError(Exception):
     """Base of every error that nst_np raises on purpose."""
 
+    def __str__(self) -> str:
+        """The message on one line, where what a file put into it cannot act on a terminal: as escapes."""
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in super().__str__())
+
 
 class InputError(NSTError, ValueError):
     """Something the user gave cannot be used: a value, an option, a size, a layer name."""

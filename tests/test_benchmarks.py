@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import comparison, estimate, evaluation, gpu_vs_torch, layers, measuring, run, vs_torch
+from benchmarks import comparison, estimate, evaluation, fuzz, gpu_vs_torch, layers, measuring, run, vs_torch
 from nst_np import transfer
 
 
@@ -327,3 +328,53 @@ def test_evaluations_on_a_gpu_are_pytorch_s(hurried, capsys):
     apart = numbers(rows[1][5:])
     assert apart[0] < 1e-4
     assert apart[1] < 1e-2
+
+
+# --- fuzz -------------------------------------------------------------------------------------------------------------
+
+
+def test_damaged_files_are_counted(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/fuzz.py", "20", "--only", "run.ini"])
+    assert fuzz.main() == 0
+    (rows,) = tables(capsys.readouterr().out)
+    read, refused, failed, hung, crashed = map(int, rows[1][1:6])
+    assert rows[1][0] == "run.ini"
+    assert read + refused == 20
+    assert failed == hung == crashed == 0
+
+
+def test_what_is_neither_read_nor_refused_is_a_failure(monkeypatch, tmp_path):
+    def read(path):
+        return {}[path.name]
+
+    monkeypatch.setitem(fuzz.TARGETS, "run.ini", replace(fuzz.TARGETS["run.ini"], read=read))
+    found = fuzz.read_batch("run.ini", 5, 2, str(tmp_path))
+    assert found["outcomes"] == {"failed": 2}
+    assert [*found["failures"]] == [5, 6]
+    assert "KeyError: 'run.ini'" in found["failures"][5]
+
+
+@pytest.mark.parametrize("ending, what", [("time.sleep(60)", "hung"), ("os.abort()", "crashed")])
+def test_processes_that_do_not_end_by_themselves_are_counted(ending, what, monkeypatch):
+    """The third of five files ends the process; those after it are read in a new one."""
+    program = f"""
+import json, os, sys, time
+sys.path.insert(0, {str(measuring.ROOT)!r})
+from benchmarks import fuzz
+from tests.fuzzing import TARGETS, Target
+fuzz.SECONDS = 0.5
+arguments = json.loads(sys.argv[sys.argv.index("--batch") + 1])
+files = iter(range(arguments[1], arguments[1] + arguments[2]))
+def read(path):
+    if next(files) == 2:
+        {ending}
+    return True
+TARGETS["run.ini"] = Target(TARGETS["run.ini"].write, TARGETS["run.ini"].damage, read)
+print(json.dumps(fuzz.read_batch(*arguments)))
+"""
+    ran = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: ran(
+        [command[0], "-c", program, *command[2:]], **options))
+    found = fuzz.read_all("run.ini", 0, 5)
+    assert found["outcomes"] == {what: 1, "read": 2}
+    assert found["failures"][2].startswith(f"{what}, exit code ")

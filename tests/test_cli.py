@@ -20,7 +20,7 @@ import nst_np
 from nst_np import callbacks, forecast, images, optimize, report, transfer
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
 from nst_np.config import OPTIMIZERS, Config, option_names, parse_config, read_config
-from nst_np.errors import ImageError
+from nst_np.errors import ImageError, InputError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
 from nst_np.presets import PRESETS
@@ -349,6 +349,9 @@ def test_control_characters_of_files_are_escaped(command, folder):
         assert (code, out) == (2, "")
         assert err.endswith("\n")
         assert err[:-1].isprintable()
+    with pytest.raises(InputError) as caught:
+        read_config("run.ini")
+    assert str(caught.value).isprintable()
 
 
 def test_all_that_is_said_of_a_run_is_printable(command, folder):
@@ -531,6 +534,16 @@ def test_what_killed_runs_left_beside_the_output_is_removed(command, folder, dea
     (folder / dead_name).write_text("half a picture")
     assert command(*RUN, "-q")[0] == 0
     assert files(folder) == ["out.png", "painting.png", "photo.png"]
+
+
+@pytest.mark.parametrize("network", ["wavelet", "vgg16"])
+def test_the_same_run_again_continues_its_report(network, command, folder):
+    """Its settings name the weights that were found, which the command did not."""
+    pytest.importorskip("plotly")
+    for _ in range(2):
+        assert command(*RUN[:4], "--network", network, "--size", "24", "--iterations", "1", "--coarse-to-fine", "1",
+                       "--report", "rep", "-q") == (0, "", "")
+    assert files(folder) == ["out.png", "painting.png", "photo.png", "rep"]
 
 
 def test_two_runs_with_one_report_keep_both(command, monkeypatch, folder):

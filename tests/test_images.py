@@ -737,6 +737,13 @@ def test_memory_is_the_limit_whatever_pillows_and_the_warning_filters_are(
     )
 
 
+def test_memory_is_the_limit_where_only_settings_are_read(tmp_path, monkeypatch):
+    path = huge_png(tmp_path, 10_000, 9_000)
+    leave_free(monkeypatch, 2 * 10**9)
+    with pytest.raises(ImageError, match=r"10000×9000 pixels take about 2\.2 GB of memory"):
+        read_settings(path)
+
+
 def test_memory_is_the_limit_in_every_thread(tmp_path, monkeypatch):
     path = huge_png(tmp_path, 10_000, 9_000)
     leave_free(monkeypatch, 10**8)

@@ -109,7 +109,7 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
             raise ImageError(f"{what}: cannot be resized to {size} pixels; expected at least 1×1")
         if wanted is not None and not isinstance(source, Image.Image):
             _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
-        _check_room(image, shape, wanted, what)
+        check_room(image, shape, wanted, what)
         image.load()
         orientation = _orientation(image)
         upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
@@ -125,8 +125,8 @@ def _reduce(image: Image.Image, wanted: Shape) -> None:
         image.draft(None, (_DRAFT_SIDES * wanted[1], _DRAFT_SIDES * wanted[0]))
 
 
-def _check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: str) -> None:
-    """Refuse what would not fit, before it is decoded."""
+def check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: str) -> None:
+    """Refuse, by an `ImageError`, what would not fit into the free memory, before it is decoded."""
     is_plain = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     decoding = 0 if is_plain else _DECODERS.get(image.format or "", 0) * shape[0] * shape[1]
     copies = _COPIES * image.width * image.height

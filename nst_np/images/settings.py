@@ -14,7 +14,8 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from nst_np.errors import ImageError
 from nst_np.files import LONGEST_TEXT
-from nst_np.images.opening import opened, quoted
+from nst_np.images.opening import called, opened, quoted
+from nst_np.images.reading import check_room
 
 _PROGRAM = "nst_np"
 _FIRST_LINE = f"# {_PROGRAM} settings\n"
@@ -50,10 +51,14 @@ def read_settings(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     ImageError
-        The file is no image, or has no settings of this program, or endless ones.
+        The file is no image, would not fit into the free memory, or has no settings of this program, or endless ones.
     """
     with opened(path, "image") as image:
-        settings = _png_settings(image) if isinstance(image, PngImageFile) else _exif_settings(image)
+        if isinstance(image, PngImageFile):  # other programs move text behind the pixels, which are decoded on the way
+            check_room(image, (image.height, image.width), None, called(path, "image"))
+            settings = image.text.get(_PROGRAM)
+        else:
+            settings = _exif_settings(image)
     if settings is None:
         raise ImageError(
             f"image {quoted(path)} holds no {_PROGRAM} settings; expected an image that {_PROGRAM} saved with them"
@@ -69,11 +74,6 @@ def _text_chunks(encoded: bytes | None) -> PngInfo:
     if encoded is not None:
         chunks.add_itxt(_PROGRAM, encoded)
     return chunks
-
-
-def _png_settings(image: PngImageFile) -> str | None:
-    text = image.text.get(_PROGRAM)  # reads on to the end: other programs move text behind the pixels
-    return None if text is None else str(text)
 
 
 def _exif_settings(image: Image.Image) -> str | None:

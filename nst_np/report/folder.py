@@ -20,7 +20,7 @@ _HISTORY_FILE = "history.csv"
 
 #: Settings that say where things go and how fast, not what the picture is.
 _FREE = ("output", "report", "history", "settings", "threads")
-_CHOSEN_LATER = ("network", "auto")  # a report has the network that this turned out to be
+_CHOSEN_LATER = (("network", "auto"), ("weights", "auto"))  # a report has what these turned out to be
 
 
 def check_report(folder: str | Path, config: Config) -> None:
@@ -60,7 +60,7 @@ def _check_same(folder: Path, config: Config) -> None:
     there = Config(**read_config(folder / _SETTINGS_FILE))
     for name in option_names():
         old, new = getattr(there, name), getattr(config, name)
-        if name not in _FREE and old != new and (name, new) != _CHOSEN_LATER:
+        if name not in _FREE and old != new and (name, new) not in _CHOSEN_LATER:
             raise InputError(
                 f"report {str(folder)!r} is of a run with other settings: {name} is {format_option(old) or 'not set'}"
                 f" there and {format_option(new) or 'not set'} now; expected the same, or another folder"

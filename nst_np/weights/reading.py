@@ -53,8 +53,8 @@ def read_weights(path: str | Path, architecture: str | None = None, weights_form
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file either can be used or is refused: there is nothing in between
             weights = _reader(path, head, weights_format)(path)
-    except WeightsError as error:
-        raise WeightsError(_printable(str(error))) from error
+    except WeightsError:
+        raise
     except Exception as error:  # the libraries' own errors have no common base, least of all for hostile files
         raise WeightsError(f"{path} cannot be read: {_one_line(error)}{_size_hint(path)}") from error
     if architecture not in (None, weights.architecture):
@@ -141,9 +141,4 @@ def _size_hint(path: Path) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return _printable(" ".join(str(error).split())[:200]) or type(error).__name__
-
-
-def _printable(text: str) -> str:
-    """A text in which what a file put there cannot act on a terminal: control characters become escapes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,63 @@
+"""A hundred pictures painted in one process, one after the other: its memory, threads and open files stay what they are.
+
+    python benchmarks/soak.py [SIZE] [--runs N]
+
+The example pair with each network, all defaults but ten iterations at each size, with history, frames and report, from
+the command's own entry. The exit code is 0 if neither network's memory grew by more than a twentieth from the
+twentieth run on.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import measuring
+from nst_np.cli import main as stylize
+
+SIZE, RUNS = 160, 100
+WARM = 20  # runs until caches are full
+ITERATIONS = 10
+GROWTH = 1.05
+
+
+def soak(network: str, size: int, runs: int) -> list[float]:
+    """Megabytes that are resident after each of the runs, in this process."""
+    content, style = (str(measuring.ROOT / "examples" / name) for name in ("content.jpg", "style.jpg"))
+    resident = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        arguments = [content, style, "-o", "out.png", "--network", network, "--size", str(size), "--iterations",
+                     str(ITERATIONS), "--history", "losses.csv", "--save-every", "10", "--report", "report", "-q"]
+        for _ in range(runs):
+            if stylize(arguments):
+                raise SystemExit(f"a run with {network} failed")
+            gc.collect()
+            resident.append(measuring.resident_megabytes("VmRSS"))
+        os.chdir(measuring.ROOT)
+    return resident
+
+
+def main() -> int:
+    parser = measuring.arguments(__doc__, (SIZE,))
+    parser.add_argument("--runs", type=int, default=RUNS, help="pictures that each network paints")
+    options = parser.parse_args()
+    measuring.require(parser, "plotly", "matplotlib")
+    print(measuring.heading("Many runs in one process", options))
+    columns = sorted({1, WARM, options.runs // 2, options.runs})
+    print(measuring.header("network", *(f"MB after {count} runs" for count in columns)), flush=True)
+    is_flat = True
+    for network in ("wavelet", "vgg16"):
+        resident = measuring.in_own_process(soak, network, options.sizes[0], options.runs)
+        print(measuring.row(network, *(f"{resident[count - 1]:.0f}" for count in columns)), flush=True)
+        is_flat &= not resident[-1] > GROWTH * resident[WARM - 1]
+    return int(not is_flat)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""A run that is killed at any moment damages nothing, and the next one leaves nothing of it behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_np.cli import main
+from nst_np.files import is_temporary
+
+POINTS = 30  # at which runs are killed, of all operations on files in the folder that a run has
+RUN = ["photo.png", "painting.png", "-o", "out.png", "--network", "wavelet", "--size", "24", "--iterations", "4",
+       "--save-every", "2", "--history", "losses.csv", "-q"]
+CHANGES = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals of POSIX")
+
+
+def run_in_child(folder: Path, arguments: list[str], last: int | None = None) -> tuple[int, int]:
+    """Run the command in a forked process, which kills itself just before an operation on the folder's files.
+
+    Operations are what changes the folder, and opening its files, in the order in which they come.
+
+    Returns
+    -------
+    How the process ended, as `os.waitstatus_to_exitcode` has it, and how many operations there were.
+    """
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        seen = 0
+
+        def count(event: str, values: tuple) -> None:
+            nonlocal seen
+            if event in CHANGES and isinstance(values[0], (str, os.PathLike)) and \
+                    Path(values[0]).absolute().is_relative_to(folder):
+                if seen == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                seen += 1
+
+        code = 99
+        try:
+            sys.addaudithook(count)
+            code = main(arguments)
+            os.write(writing, str(seen).encode())
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        counted = int(pipe.read() or 0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), counted
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """``{name: bytes}`` of all files, but for what is still being written. No seconds are in the history."""
+    paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    found = {str(name): path.read_bytes() for name, path in paths.items() if not any(map(is_temporary, name.parts))}
+    return {name: re.sub(rb"(?m)^(\d+),[\d.]+", rb"\1,", data) if name == "losses.csv" else data
+            for name, data in found.items()}
+
+
+def test_a_killed_run_damages_nothing(folder):
+    reports = all(map(importlib.util.find_spec, ("plotly", "matplotlib")))
+    arguments = [*RUN, *(("--report", "rep") if reports else ())]
+    assert run_in_child(folder, [*RUN, "--seed", "1", "--init", "noise"])[0] == 0
+    old = contents(folder)
+    code, operations = run_in_child(folder, arguments)
+    assert code == 0
+    new = contents(folder)
+    changed = {name for name in new if old.get(name) != new[name]}
+    assert {"out.png", "losses.csv"} < changed
+    assert operations > POINTS
+
+    def restore() -> None:
+        for name in changed:
+            if name in old:
+                (folder / name).write_bytes(old[name])
+            else:
+                (folder / name).unlink(missing_ok=True)
+
+    killed_before = set()
+    for point in np.linspace(0, operations - 1, POINTS).astype(int):
+        restore()
+        assert run_in_child(folder, arguments, int(point)) == (-signal.SIGKILL, 0)
+        left = contents(folder)
+        for name, data in left.items():
+            if not name.startswith("rep"):
+                assert data in (old.get(name), new[name]), (point, name)
+            elif name.endswith(".html"):
+                assert data.rstrip().endswith(b"</html>"), (point, name)
+            elif name.endswith(".png"):
+                Image.open(folder / name).load()
+        assert old.keys() <= left.keys(), point
+        killed_before.add(left["out.png"] == old["out.png"])
+    assert killed_before == {True, False}  # before and after the picture was there
+
+    restore()
+    assert run_in_child(folder, arguments)[0] == 0
+    assert contents(folder).keys() == new.keys()
+    assert {name: data for name, data in contents(folder).items() if not name.startswith("rep")} == \
+        {name: data for name, data in new.items() if not name.startswith("rep")}
+    assert not [path for path in folder.rglob("*") if is_temporary(path.name)]
