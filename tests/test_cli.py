@@ -349,7 +349,8 @@ def test_control_characters_of_files_are_escaped(command, folder):
         assert (code, out) == (2, "")
         assert err.endswith("\n")
         assert err[:-1].isprintable()
-    with pytest.raises(InputError) as caught:
+    Path("run.ini").write_bytes(f"[{HOSTILE.strip()}]\nsize = 1\n".encode())
+    with pytest.raises(InputError, match="unknown section") as caught:
         read_config("run.ini")
     assert str(caught.value).isprintable()
 

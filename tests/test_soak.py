@@ -17,8 +17,8 @@ GROWTH = 64 * 1024  # bytes in all the other runs together; a picture of the siz
 
 def test_a_hundred_runs_in_one_process_leave_nothing(folder):
     process = psutil.Process()
-    arguments = ["photo.png", "painting.png", "-o", "out.png", "--network", "wavelet", "--size", "24", "--iterations", "2",
-                 "--history", "losses.csv", "--save-every", "2", "-q"]
+    arguments = ["photo.png", "painting.png", "-o", "out.png", "--network", "wavelet", "--size", "24", "-q",
+                 "--iterations", "2", "--history", "losses.csv", "--save-every", "2"]
 
     def paint(runs: int) -> tuple[int, int, int]:
         for _ in range(runs):
