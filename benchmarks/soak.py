@@ -3,7 +3,7 @@
     python benchmarks/soak.py [SIZE] [--runs N]
 
 The example pair with each network, all defaults but ten iterations at each size, with history, frames and report, from
-the command's own entry. The exit code is 0 if neither network's memory grew by more than a twentieth in the second half.
+the command's own entry. The exit code is 0 if neither network's memory grew by over a twentieth in the second half.
 """
 
 from __future__ import annotations
