@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine import Engine, make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
-
-Array = Any
 
 _INSTALL = 'install CuPy and what it needs of CUDA with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)'
 
@@ -137,7 +136,7 @@ def _cupy_on(index: int) -> ModuleType:
         float((ones @ ones).sum())  # a kernel to be compiled, and a product for BLAS
     except Exception as error:  # where parts of CUDA are missing CuPy raises nearly anything
         raise DeviceError(f"device 'gpu:{index}' cannot be used: {_reason(error)}; {_INSTALL}") from error
-    return cupy  # type: ignore[no-any-return]
+    return cupy
 
 
 def _reason(error: Exception) -> str:

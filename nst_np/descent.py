@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nst_np import optimize
-from nst_np.backend import Array, Backend
+from nst_np.arrays import Array
+from nst_np.backend import Backend
 from nst_np.config import Config
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from nst_np.arrays import Array
+
 ValueAndGrad = Callable[[Array], tuple[float, Array]]
 
 STEP = 1e-3  # of the fourth-order difference below: truncation h⁴ and rounding 1e-16/h are both about 1e-12
@@ -28,7 +29,8 @@ class GradientError(AssertionError):
     """A gradient that is not its function's derivative."""
 
 
-def _compare(what: str, analytic: Array, numeric: Array, tolerance: float, typical: float = 0.0) -> float:
+def _compare(what: str, analytic: Array | float, numeric: Array | float, tolerance: float,
+             typical: float = 0.0) -> float:
     """The largest error, relative to the largest entry, or to a `typical` one where entries can vanish by chance."""
     analytic, numeric = np.asarray(analytic), np.asarray(numeric)
     scale = max(float(np.abs(numeric).max(initial=0)), float(np.abs(analytic).max(initial=0)), typical, 1e-300)
@@ -70,7 +72,7 @@ def check_jacobian(layer: Callable[[Array], tuple[Array, Callable[[Array], Array
     y, _ = layer(x)
     numeric = np.empty((y.size, x.size))
     for column in range(x.size):
-        unit = np.zeros(x.size)
+        unit: Array = np.zeros(x.size)
         unit[column] = 1
         unit = unit.reshape(x.shape)
         numeric[:, column] = derivative(lambda t, unit=unit: layer(x + t * unit)[0], step).ravel()  # type: ignore[misc]

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nst_np import layers
+from nst_np.arrays import Array
 from nst_np.errors import InputError
 from nst_np.losses import Loss
 from nst_np.network import FeatureNetwork, Statistics
 from nst_np.pieces import Piece
 from nst_np.terms import PIXELS, Term, by_tap, weigh
 
-Array = Any
 Map = Callable[..., Iterable[Any]]  # `map`, or that of any `concurrent.futures.Executor`
 Losses = dict[str, list[Loss]]  # by tap
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError, SizeError
 from nst_np.layers import Layer
 from nst_np.losses.base import Loss, Statistic
 from nst_np.ranges import check_range
 
-Array = Any
 Features = dict[str, Array]
 Backward = Callable[[Mapping[str, Array]], Array]  # gradients by layer to that of the image
 Losses = Mapping[str, Sequence[Loss]]  # by the layer whose features they look at

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_np import mapreduce
+from nst_np.arrays import Array
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
 from nst_np.pieces import cut
 from nst_np.terms import Term, content_terms, style_terms, tv_term
-
-Array = Any
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Objective:
                  style_loss: Mapping[str, float] | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
                  pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
-        styles: list[Array] = [] if style is None else list(style) if isinstance(style, (list, tuple)) else [style]
+        styles: list[Any] = [] if style is None else [*style] if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
             raise InputError("style is an empty list; expected an image, a list of images, or None")
         if pieces < 1:

@@ -10,16 +10,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nst_np import losses
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.losses import Loss, Statistic
 from nst_np.network import FeatureNetwork, Statistics
 from nst_np.registry import STYLE_LOSSES
 
-Array = Any
 T = TypeVar("T")
 PIXELS = "pixels"  # the tap of what looks at the image itself
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nst_np import layers
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.network import ALL, Descend, FeatureNetwork, Join, Look, bands, fastest, with_margin, within
 from nst_np.weights import VGGWeights, load_weights
 from nst_np.weights.architecture import conv_names
 
-Array = Any
 Step = tuple[str, layers.Layer]
 Descent = Callable[..., Any]  # (join, dx) to dx, None for zero: see `climb`
 
@@ -182,8 +182,8 @@ class FirstBlock:
         self._bands = bands(features_and_gradient, backend, self.BAND_BYTES, self.LEAST_BAND, multiple=4)
         self._descents: list[Descent] = []  # from the pooling to what is below it, for each band
 
-    def climb(self, look: Look, onward: bool) -> Array | None:
-        """All that comes out of the block, if that is to go `onward`; `look` is shown its tapped layers."""
+    def climb(self, look: Look, onward: bool) -> Any:
+        """All that comes out of the block, if that is to go `onward`, else None; `look` is shown its tapped layers."""
         height, width, _ = self._x.shape
         shape = height // self._stride, width // self._stride, CHANNELS
         whole = self._xp.empty(shape, dtype=self._x.dtype) if onward else None

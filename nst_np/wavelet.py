@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from nst_np import layers
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.layers import Backward, Layer, WaveletBank
 from nst_np.network import ALL, Descend, FeatureNetwork, InOrder, Join, Look, add, bands, fastest
 
-Array = Any
 ToPixels = Callable[[dict[str, Array]], Array]  # gradients with respect to some scales' images to that of the pixels
 
 KERNEL = 9  # width and height of a filter, pixels

@@ -29,6 +29,7 @@ Sources = Mapping[str, str]  # {dotted name of a module: its text}
 
 # A module imports only from lower levels, or from its own folder. A folder stands for all of its modules.
 LEVELS = {
+    "arrays": 0,
     "errors": 0,
     "files": 0,
     "machine": 0,

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine import convolution, gpu, products, wavelets
 from nst_np.engine.strips import Strips
 
-Array = Any
 FastLayer = Callable[..., Any]
 
 ON_CPU: tuple[FastLayer, ...] = (

@@ -7,11 +7,11 @@ pooling cost no pass of their own over memory, and nothing but their result is e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-Array = Any
+from nst_np.arrays import Array
+
 Area = tuple[slice, slice]  # rows and columns, each with its start and stop
 Reader = Callable[[Area, Array], None]  # (area, out): all channels there, into out
 Writer = Callable[[Area, slice, Array], None]  # (area, channels, values), where the writer may change the values

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine import direct, tiled
 from nst_np.engine.activations import (
     Reader,
@@ -35,7 +36,6 @@ from nst_np.engine.activations import (
 from nst_np.engine.strips import Strips
 from nst_np.engine.winograd import PRODUCTS
 
-Array = Any
 Backward = Callable[[Array], Array]
 Way = Callable[..., None]
 

@@ -13,14 +13,11 @@ it lies, also turned by 180° and with its channels exchanged.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine.activations import Reader, Writer, read_padded
 from nst_np.engine.strips import Strips
-
-Array = Any
 
 STRIP_BYTES = 1 << 20  # of the input or its copies at a time and thread
 SLICE = 64  # output channels that a thread takes at a time, a multiple of eight, where positions are few

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from nst_np.arrays import Array
 from nst_np.engine.strips import Strips
 from nst_np.engine.winograd import PRODUCTS, SPAN, TILE, transforms
 
-Array = Any
 Backward = Callable[[Array], Array]
 Kernel = Any  # called with its arguments and how many threads there are to be, as `size`
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from nst_np.arrays import Array
+
 Take = Callable[[tuple[int, ...], Any], Array]  # (shape, dtype): memory that is not initialised
 Scratch = Callable[[], AbstractContextManager[Take]]  # memory for the time of a with statement: see `Stack.level`
 

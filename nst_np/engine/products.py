@@ -8,14 +8,12 @@ only pack the same numbers more often, and are slower.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
-
-Array = Any
 
 STRIP_BYTES = 2 << 20  # of the features, in a core's cache
 SMALL = 10**6  # multiplications of a product that OpenBLAS does without packing

@@ -26,7 +26,6 @@ import numpy as np
 from nst_np.engine.blas import one_blas_thread
 from nst_np.engine.memory import Stack, Take
 
-Array = Any
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 

@@ -7,15 +7,14 @@ transformed back and written (see `winograd` for the transforms, `activations` f
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from nst_np.arrays import Array
 from nst_np.engine import winograd
 from nst_np.engine.activations import Area, Reader, Writer, read_padded
 from nst_np.engine.products import multiply
 from nst_np.engine.strips import AT_LEAST, Strips
 from nst_np.engine.winograd import PRODUCTS, TILE
-
-Array = Any
 
 BLOCK_BYTES = 4608 << 10  # of a thread's transformed tiles, before and after the products
 PART_BYTES = 10 << 20  # of all threads' transformed tiles, before the products

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine.memory import Take
 from nst_np.engine.strips import Strips
-
-Array = Any
 
 STRIP_BYTES = 2 << 20  # of shifted copies at a time and thread
 BLOCK = 256  # pixels of a product: few enough for BLAS to multiply them as they lie (see `products.SMALL`)

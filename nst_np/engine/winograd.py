@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.engine.memory import Scratch
-
-Array = Any
 
 TILE = 4  # outputs of a tile along an axis
 SPAN = TILE + 2  # its inputs, which it shares with its neighbours; also the number of points

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from nst_np.arrays import Array
 from nst_np.layers.pooling import average_pool
 from nst_np.layers.rectifiers import relu
-from nst_np.layers.registry import Array, Backward, example_of_odd_multiples, in_turn, layer
+from nst_np.layers.registry import Backward, example_of_odd_multiples, in_turn, layer
 
 
 def correlate3x3(xp: Any, x: Array, kernel: Array) -> Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_np.layers.registry import Array, Backward, example_image, layer
+from nst_np.arrays import Array
+from nst_np.layers.registry import Backward, example_image, layer
 
 
 def _preprocess_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nst_np.arrays import Array
 from nst_np.layers.rectifiers import Bits
-from nst_np.layers.registry import Array, Backward, example_image, example_without_ties, layer
+from nst_np.layers.registry import Backward, example_image, example_without_ties, layer
 
 
 def _windows(x: Array) -> list[Array]:

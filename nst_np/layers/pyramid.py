@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_np.layers.registry import Array, Backward, Layer, example_image, layer
+from nst_np.arrays import Array
+from nst_np.layers.registry import Backward, Layer, example_image, layer
 
 # A smoothing by the mean of 3, then the triangle [1, 3, 3, 1] / 8 that halves: one kernel for both.
 HALVING = (1 / 24, 4 / 24, 7 / 24, 7 / 24, 4 / 24, 1 / 24)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nst_np.layers.registry import Array, Backward, example_away_from_zero, layer
+from nst_np.arrays import Array
+from nst_np.layers.registry import Backward, example_away_from_zero, layer
 
 
 class Bits:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Array = Any  # numpy.ndarray or cupy.ndarray: the array module is chosen at run time
+from nst_np.arrays import Array
+
 Backward = Callable[[Array], Array]
 Layer = Callable[..., tuple[Array, Backward]]
 Example = Callable[[Any, Any, int, int], tuple[Array, tuple[Any, ...]]]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nst_np.arrays import Array
 from nst_np.layers.rectifiers import crelu
-from nst_np.layers.registry import Array, Backward, example_of_odd_multiples, in_turn, layer
+from nst_np.layers.registry import Backward, example_of_odd_multiples, in_turn, layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,8 @@ def wavelets(xp: Any, x: Array, bank: WaveletBank) -> tuple[Array, Backward]:
     """
     n, filters = bank.size, bank.mix.shape[1]
     height, width = x.shape[0] - n + 1, x.shape[1] - n + 1
-    along_x = sum(x[:, i : i + width, :, None] * bank.rows[:, i] for i in range(n))
-    along_y = sum(along_x[j : j + height] * bank.columns[:, j] for j in range(n))
+    along_x: Any = sum(x[:, i : i + width, :, None] * bank.rows[:, i] for i in range(n))
+    along_y: Any = sum(along_x[j : j + height] * bank.columns[:, j] for j in range(n))
     z = along_y @ bank.mix
     y = xp.concatenate([z.real, z.imag[..., :-1]], axis=-1)
     shape = x.shape

@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 
-Array = Any
 Statistic = tuple[Any, ...]  # numbers and small arrays
 Region = tuple[slice, slice]  # rows and columns of features
 

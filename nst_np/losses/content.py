@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Array, Loss, Region, Statistic, added, total
+from nst_np.losses.base import TINY, Loss, Region, Statistic, added, total
 
 # Σ (P - P̄)² as a share of Σ P²: 0.55 to 0.85 in twelve photographs and paintings, in both networks' default layers;
 # 0.06 and 0.7 (wavelets, VGG16) with 30 % of a photograph's contrast, 0 and 0.2 for a picture of one colour.

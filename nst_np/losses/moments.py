@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Array, Loss, Statistic, StyleKind, total
+from nst_np.losses.base import TINY, Loss, Statistic, StyleKind, total
 from nst_np.losses.content import FLATTEST
 from nst_np.losses.style import gram
 
@@ -87,10 +91,10 @@ def _aimed(backend: Backend, normalization: str, A: Array, m: Array) -> Loss:
     return (RelativeMomentsLoss if normalization == "relative" else MomentsLoss)(A, m)
 
 
-MOMENTS = StyleKind(MomentsLoss(None, None), _aimed)
+MOMENTS = StyleKind(MomentsLoss(np.empty((0, 0)), np.empty(0)), _aimed)
 
 
-def _deviations(xp: Array, G: Array, mu: Array, M: int) -> Array:
+def _deviations(xp: Any, G: Array, mu: Array, M: int) -> Array:
     """Standard deviations of channels, in float64, with a floor far below what matters: they are divided by."""
     diagonal = G.reshape(-1)[:: len(mu) + 1].astype("float64") * (1 / M)
     return xp.sqrt(xp.maximum(diagonal - mu**2, TINY + 1e-9 * diagonal))

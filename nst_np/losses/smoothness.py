@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import Array, Loss, Region, Statistic, added, total
+from nst_np.losses.base import Loss, Region, Statistic, added, total
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Array, Loss, Statistic, StyleKind, total
+from nst_np.losses.base import TINY, Loss, Statistic, StyleKind, total
 
 
 def gram(backend: Backend, F: Array) -> Array:
@@ -86,4 +89,4 @@ class MeanStyleLoss(StyleLoss):
 
 
 _BY_NORMALIZATION = {"published": StyleLoss, "relative": RelativeStyleLoss, "mean": MeanStyleLoss}
-GRAM = StyleKind(StyleLoss(None), lambda backend, normalization, A: _BY_NORMALIZATION[normalization](A))
+GRAM = StyleKind(StyleLoss(np.empty((0, 0))), lambda backend, normalization, A: _BY_NORMALIZATION[normalization](A))

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import NumericalError
-from nst_np.losses.base import TINY, Array, Statistic, StyleKind, total
+from nst_np.losses.base import TINY, Statistic, StyleKind, total
 from nst_np.losses.moments import MOMENTS, MomentLoss
 
 RIDGE = 1e-4  # of the style's mean variance, added to all variances: where positions are few, some channels have none
