@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from nst_np.objective import Evaluation, Objective
     from nst_np.optimize import minimize
     from nst_np.results import Step, StylizeResult
-    from nst_np.transfer import estimate, stylize
+    from nst_np.run import Steps
+    from nst_np.transfer import estimate, steps, stylize
 
 _HOMES = {
     "Config": "nst_np.config",
@@ -26,10 +27,12 @@ _HOMES = {
     "Evaluation": "nst_np.objective",
     "Objective": "nst_np.objective",
     "Step": "nst_np.results",
+    "Steps": "nst_np.run",
     "StylizeResult": "nst_np.results",
     "estimate": "nst_np.transfer",
     "load_network": "nst_np.load",
     "minimize": "nst_np.optimize",
+    "steps": "nst_np.transfer",
     "stylize": "nst_np.transfer",
 }
 
@@ -39,12 +42,14 @@ __all__ = [
     "Evaluation",
     "Objective",
     "Step",
+    "Steps",
     "StylizeResult",
     "__version__",
     "estimate",
     "gradcheck",
     "load_network",
     "minimize",
+    "steps",
     "stylize",
 ]
 

@@ -20,6 +20,7 @@ from nst_np.images import Picture
 from nst_np.inputs import load_style, picture_shape
 from nst_np.load import Say, check_layers, log
 from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
+from nst_np.run import Steps
 
 
 def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
@@ -79,7 +80,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
             raise KeyboardInterrupt(said) from None
 
     try:
-        result = transfer.run(config, pixels, styles, callback=callback, say=say, progress=progress)
+        result = transfer.follow(Steps(config, pixels, styles, say=say, progress=progress), callback)
     except NumericalError as error:
         if error.result is None:
             raise

@@ -24,6 +24,7 @@ from nst_np.errors import ImageError, InputError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image
 from nst_np.presets import PRESETS
+from nst_np.run import Steps
 from nst_np.version import VERSION
 from nst_np.weights import random_weights, save_weights
 
@@ -145,7 +146,7 @@ ESTIMATE = ["photo.png", "painting.png", "--estimate", *QUICK]
 @pytest.mark.parametrize("output", [[], ["-o", "out.png", "--history", "h.csv", "--save-every", "1"]])
 def test_an_estimate_paints_nothing_and_writes_nothing(output, rehearsed, command, folder, monkeypatch):
     before = files(folder)
-    monkeypatch.setattr(transfer._Run, "all_sizes", None)
+    monkeypatch.setattr(Steps, "_all_sizes", None)
     code, out, err = command(*ESTIMATE, *output)
     assert (code, err) == (0, "network wavelet: built in, computed, no weights; on cpu\n")
     pattern = (r"picture     48×32\niterations  3 at 48×32\niteration   \S+ s\nwhole run   \S+ s\n"
@@ -165,14 +166,14 @@ def test_a_run_says_what_it_will_take(rehearsed, command):
 
 
 def test_a_small_run_does_not_wait_for_an_estimate(command, monkeypatch):
-    monkeypatch.setattr(transfer._Run, "forecast", None)
+    monkeypatch.setattr(Steps, "forecast", None)
     assert command(*RUN, "-q")[0] == 0
 
 
 def test_what_does_not_fit_is_refused_with_what_would(rehearsed, command, folder, monkeypatch):
     before = files(folder)
     monkeypatch.setattr(memory, "free_bytes", lambda backend: 50_000_000)
-    monkeypatch.setattr(transfer._Run, "all_sizes", None)
+    monkeypatch.setattr(Steps, "_all_sizes", None)
     layers = ["--content-layers", "scale2", "--style-layers", "scale1,scale2", "-q"]
     layers += ["--threads", "1"]  # several take the most memory at the same time, or not, as it happens
     pattern = (r"nst-np: a picture of 800×533 needs about \S+ [MG]B of memory, and 50 MB are free, of which a tenth is "

@@ -103,13 +103,13 @@ def _estimate(config: Config, quiet: bool) -> int:
     """`--estimate`: paint nothing, write nothing, but refuse what a run would refuse."""
     from nst_np.load import check_layers
     from nst_np.paint import check_format, load_images
-    from nst_np.transfer import rehearse
+    from nst_np.run import Steps
 
     check_layers(config)
     content, styles = load_images(config)
     check_format(config, content, styles)
     pixels = None if content is None else content.pixels
-    expected = rehearse(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet)
+    expected = Steps(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet).forecast()
     expected.check()
     rows = expected.rows()
     width = max(map(len, rows)) + 1

@@ -1,0 +1,259 @@
+"""One run, step by step: from images at their sizes and settings to a picture."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from nst_np import canvas, images, optimize
+from nst_np.backend import cpu_threads
+from nst_np.canvas import Pixels, scaled_shape
+from nst_np.config import Config, check_shares, replace
+from nst_np.descent import Descent
+from nst_np.engine.blas import one_blas_thread
+from nst_np.errors import InputError, SizeError
+from nst_np.forecast import Estimate, Plan, forecast
+from nst_np.inputs import initial_image, picture_shape
+from nst_np.load import Say, load_network, log, settled
+from nst_np.network import FeatureNetwork
+from nst_np.objective import Objective
+from nst_np.registry import NETWORKS
+from nst_np.results import Step, StylizeResult, picture_of, to_uint8
+from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
+
+
+class Steps:
+    """A run, whose steps are taken by iterating over it, once: to the end, or as far as you like.
+
+    Each is a `Step`: the first is the initial image, then comes one after every iteration. Nothing is computed before a
+    step is asked for, and nothing between two of them, but BLAS has one thread as long as the iteration lasts.
+
+    Parameters
+    ----------
+    config : settings that have been checked; those that name files are not looked at.
+    content, styles, initial : pixels that have their final sizes; see `nst_np.steps`.
+    network, say, progress : as for `nst_np.steps`.
+
+    Attributes
+    ----------
+    history : a dictionary for each step: iteration, seconds and every term of the objective.
+    done : iterations so far, at all sizes.
+    iterations : how many there will be at most.
+
+    Raises
+    ------
+    InputError
+        If an image or a setting cannot be used; and, by the first step, if the run would not fit into the free memory.
+    NumericalError
+        By a step at which there is NaN or infinity.
+    """
+
+    def __init__(self, config: Config, content: Pixels | None, styles: Sequence[Pixels], *,
+                 initial: Pixels | None = None, network: FeatureNetwork | None = None, say: Say = log,
+                 progress: bool = False) -> None:
+        if config.style_blend is not None and styles:
+            check_shares(config.style_blend, len(styles))
+        if config.tileable and content is not None:
+            content = canvas.closed(content)
+        shape = picture_shape(config, content, styles)
+        self._content, self._styles = content, styles
+        self._initial = initial_image(config, content, styles, shape, initial)
+        self.network = network or load_network(
+            config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
+            device=config.device, dtype=config.dtype, threads=config.threads, taps=_taps(config), progress=progress,
+            say=say)
+        say(f"network {_describe(self.network)}")
+        content_seen = content is not None and config.content_weight > 0
+        styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
+        self.plan = Plan(config, shape, content_seen, styles_seen)
+        self.config, self._say = config, say
+        self.iterations = config.iterations * len(self.plan.factors)
+        self.history: list[dict[str, float]] = []
+        self.done = 0
+        self._nfev, self._start = 0, time.perf_counter()
+        self._best: _Best | None = None
+        self._has_begun = False
+        self._end: tuple[str, str] | None = None  # status and message, when there is no step left
+
+    def forecast(self) -> Estimate:
+        """What the run will take."""
+        with _one_blas_thread(), self._explained(self.plan.factors[0]):
+            return forecast(self.plan, self.network, objective_of)
+
+    @property
+    def result(self) -> StylizeResult:
+        """What the run has come to: the best image until the latest step.
+
+        Raises
+        ------
+        InputError
+            Before the first step.
+        """
+        return self.ended(*(self._end or ("stopped", f"stopped after iteration {self.done}")))
+
+    def ended(self, status: str, message: str) -> StylizeResult:
+        """The same, of a run that ended for another reason (see `StylizeResult`)."""
+        if self._best is None:
+            raise InputError("a run has no result before its first step")
+        pixels = self._best.pixels
+        if pixels.shape[:2] != self.plan.picture:
+            pixels = images.resize_image(pixels, *self.plan.picture)
+        return StylizeResult(to_uint8(pixels), self._best.terms, self.history, self._settings(status),
+                             _describe(self.network), self.network.checksum, status, message, self.done, self._nfev,
+                             time.perf_counter() - self._start)
+
+    def __iter__(self) -> Iterator[Step]:
+        if self._has_begun:
+            raise InputError("the steps of a run can be taken once")
+        self._has_begun = True
+        with _one_blas_thread():
+            if not self.plan.is_small:
+                expected = self.forecast()
+                expected.check()
+                self._say(expected.describe())
+            self._start = time.perf_counter()
+            yield from self._all_sizes()
+
+    def _all_sizes(self) -> Iterator[Step]:
+        """The optimisation, from the smallest canvas to the picture's own size."""
+        for factor in self.plan.factors:
+            start = canvas.scaled(self._initial, factor)
+            if self._best is not None:
+                start = canvas.next_start(self._best.pixels, start)
+            start = canvas.extend(start, self.plan.margin(factor))
+            minimization = yield from self._one_size(self._objective(factor), start, factor)
+            if self.done == self._last < self.iterations:
+                self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
+                return
+        sizes = len(self.plan.factors)
+        every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
+        self._end = minimization.status, minimization.message + every
+
+    def _one_size(self, objective: Objective, start: Pixels,
+                  factor: float) -> Generator[Step, None, optimize.Minimization]:
+        shape, picture = (*start.shape[:2], 3), scaled_shape(self.plan.picture, factor)
+        descent = Descent(self.config, self.network.backend)
+        terms: dict[str, float] = {}  # of the latest evaluation
+
+        def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
+            nonlocal terms
+            evaluation = objective.evaluate(x.reshape(shape))
+            self._nfev += 1
+            terms = evaluation.terms
+            return evaluation.value, descent.vector(evaluation.gradient), terms
+
+        def best() -> _Best:
+            assert minimization.best is not None  # it begins with an evaluation
+            return _Best(minimization.best, shape, picture)
+
+        minimization = descent.minimization(function, start, self.config.iterations)
+        for iterate in minimization:
+            if not iterate.iteration and self.history:
+                continue  # it is where the size before ended
+            self._best = best()
+            self.done += iterate.iteration > 0
+            if iterate.value == self._best.point.value:  # a line search may end at a point before its last one
+                terms = self._best.terms
+            step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
+                        self._work(factor, iterate.iteration), iterate.x, shape)
+            self.history.append(step.row())
+            yield step
+            if self.done == self._last < self.iterations:
+                break
+        self._best = best()
+        return minimization
+
+    @property
+    def _last(self) -> int:
+        """The iteration after which no other comes."""
+        return min(self.config.stop_after or self.iterations, self.iterations)
+
+    def _work(self, factor: float, iteration: int) -> float:
+        """The share of the work that is done after an iteration at one of the sizes."""
+        factors = self.plan.factors
+        before = sum(smaller**2 for smaller in factors if smaller < factor) * self.config.iterations
+        total = sum(every**2 for every in factors) * self.config.iterations
+        return (before + iteration * factor**2) / total
+
+    def _objective(self, factor: float) -> Objective:
+        content = self._content
+        if content is not None:
+            content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
+        styles = [canvas.scaled(style, canvas.style_factor(style.shape, factor)) for style in self._styles]
+        with self._explained(factor):
+            return objective_of(self.config, self.network, content, styles)
+
+    @contextmanager
+    def _explained(self, factor: float) -> Iterator[None]:
+        """Say of an image that is too small at which size it is."""
+        try:
+            yield
+        except SizeError as error:
+            sizes, margin = len(self.plan.factors), self.plan.margin(factor)
+            size = "" if factor == 1 else f" (at the first of {sizes} sizes; coarse_to_fine {sizes - 1} begins larger)"
+            wider = f" (with a margin of {margin} pixels)" if margin and not str(error).startswith("style") else ""
+            raise SizeError(f"{error}{size}{wider}") from error
+
+    def _settings(self, status: str) -> Config:
+        known = self.network.name in NETWORKS  # else it is the caller's own
+        config = settled(self.config, self.network) if known else self.config
+        if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
+            config = replace(config, threads=cpu_threads(config.threads))
+        if status in ("stopped", "interrupted", "failed"):
+            one_size = self.iterations == config.iterations
+            config = replace(config, **{"iterations" if one_size else "stop_after": self.done})
+        return config
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The point with the smallest loss that one size has seen so far."""
+
+    point: optimize.Best
+    canvas: tuple[int, int, int]
+    shape: tuple[int, int]
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The losses there."""
+        (terms,) = self.point.rest
+        return dict(terms)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The picture, (h, w, 3) float32, without its margin."""
+        return picture_of(self.point.x, self.canvas, self.shape)
+
+
+def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None,
+                 styles: Sequence[Pixels]) -> Objective:
+    """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
+    return Objective(
+        network, content=content if config.content_weight else None,
+        style=list(styles) if styles and config.style_weight else None,
+        content_layers=config.content_layers, style_layers=config.style_layers,
+        content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
+        normalization=config.normalization, center_content=config.center_content,
+        tv_normalization=config.tv_normalization, style_loss=config.style_loss, style_blend=config.style_blend,
+        blend_by=config.blend_by,
+        repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
+    )
+
+
+def _taps(config: Config) -> list[str]:
+    """The layers that a VGG will be tapped at."""
+    return [*(config.content_layers or CONTENT_LAYERS), *(config.style_layers or STYLE_LAYERS)]
+
+
+def _one_blas_thread() -> AbstractContextManager[None]:
+    """Leave the cores to the engine's threads. BLAS's would spin until SciPy's next call: a sixth of a run."""
+    import scipy.optimize  # noqa: F401 (loads SciPy's BLAS, for the next line to find)
+
+    return one_blas_thread(libraries_anew=True)
+
+
+def _describe(network: FeatureNetwork) -> str:
+    return f"{network.describe()}; on {network.backend.device}"
