@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import threading
 import tracemalloc
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
 from nst_np.machine import amount
 from nst_np.transfer import objective_of, run, stylize
+from tests.cases import forks, succeeds_in_a_fork
 
 FREE = Line(0.0, 0.0)
 GB = 10**9
@@ -409,6 +412,46 @@ def test_every_thread_has_memory_of_its_own(quick_rehearsal):
     wanted = plan((100, 100), (100, 100), network="wavelet")
     (few,), (many,) = (rehearse(wanted, load_network("wavelet", threads=threads), objective_of) for threads in (1, 16))
     assert many.beside - few.beside == 15 * rehearsal.BESIDE_THREAD
+
+
+def test_two_threads_rehearse_one_after_the_other(monkeypatch):
+    """Memory is counted for the whole process, so each would take the other's for its own."""
+    both, together = threading.Barrier(2, timeout=0.3), []
+
+    def measured(*arguments):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()
+            together.append(True)
+
+    monkeypatch.setattr(rehearsal, "_rehearse", measured)
+    threads = [threading.Thread(target=rehearse, args=(None, None, None)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == []
+
+
+@forks
+def test_a_fork_while_another_thread_rehearses_can_rehearse(monkeypatch):
+    """That thread has the turn, and does not exist in the child."""
+    at_work, done = threading.Event(), threading.Event()
+
+    def measured(waits, *arguments):
+        if waits:
+            at_work.set()
+            done.wait(90)
+        return []
+
+    monkeypatch.setattr(rehearsal, "_rehearse", measured)
+    other = threading.Thread(target=rehearse, args=(True, None, None))
+    other.start()
+    assert at_work.wait(60)
+    try:
+        assert succeeds_in_a_fork(lambda: rehearse(False, None, None) == [])
+    finally:
+        done.set()
+        other.join()
 
 
 @pytest.mark.parametrize(("picture", "style", "sides"), [
