@@ -16,10 +16,11 @@ import numpy as np
 
 from nst_np.engine import Engine, make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
+from nst_np.extras import pip_install
 
 Array = Any
 
-_INSTALL = 'install CuPy and what it needs of CUDA with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)'
+_INSTALL = f"install CuPy and what it needs of CUDA with: {pip_install('gpu-cuda12')} (or gpu-cuda13)"
 
 
 @dataclass(frozen=True)

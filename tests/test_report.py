@@ -23,6 +23,7 @@ from PIL import Image
 from nst_np import report
 from nst_np.config import Config, format_config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
+from nst_np.extras import pip_install
 from nst_np.files import temporary_in
 from nst_np.images import encode_jpeg, read_settings
 from nst_np.report import animation, folder, rendering, staging
@@ -506,7 +507,7 @@ def test_a_missing_package_is_said_before_anything_is_done(tmp_path, config, mon
     for attempt in attempts:
         with pytest.raises(InputError) as caught:
             attempt()
-        assert str(caught.value) == 'reports need matplotlib, plotly and jinja2: pip install "nst_np[report]"'
+        assert str(caught.value) == f"reports need matplotlib, plotly and jinja2: {pip_install('report')}"
     assert list(tmp_path.iterdir()) == []
 
 
