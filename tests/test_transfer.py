@@ -281,6 +281,14 @@ def test_style_alone_and_content_alone(photo, painting):
         stylize(None, None, **QUICK)
 
 
+@pytest.mark.parametrize("empty", [[], ()])
+def test_no_style_images_at_all_are_a_mistake(photo, empty):
+    """None says that there is none; a list that turns out empty would have its painting left out without a word."""
+    for call in (stylize, nst_np.estimate):
+        with pytest.raises(InputError, match="^style is an empty list; expected an image, a list of images, or None$"):
+            call(photo, empty, **QUICK)
+
+
 def test_nothing_left_to_minimise(photo, painting):
     with pytest.raises(InputError, match="^an objective needs a content image, a style image or a total variation$"):
         stylize(None, painting, style_weight=0, tv_weight=0, **QUICK)
@@ -387,7 +395,7 @@ def test_a_texture_has_no_content_the_next_time(painting):
     assert first.settings.content == "none"
     np.testing.assert_array_equal(stylize(style=painting, config=first.settings).image, first.image)
     with pytest.raises(InputError, match="^neither a content nor a style image is given$"):
-        stylize(style=[], config=first.settings)
+        stylize(style=None, config=first.settings)
 
 
 def test_a_config_writes_no_files(folder):
