@@ -905,6 +905,12 @@ def test_grey_tiffs_have_the_right_tones_or_are_refused(tmp_path, bits, sample_f
     np.testing.assert_allclose(found, expected if photometric == BLACK_IS_ZERO else 255 - expected, atol=0.01)
 
 
+def test_a_grey_tiff_of_32_bits_that_has_no_white_is_not_stretched(tmp_path):
+    levels = np.array([[0, 2**30, 2**31, 3 * 2**30]])
+    path = written(tmp_path, grey_tiff(levels, 32, UNSIGNED, BLACK_IS_ZERO, "II", False), "image.tif")
+    np.testing.assert_allclose(grey_of(load_image(path)), [[0, 63.75, 127.5, 191.25]], atol=0.01)
+
+
 # Formats that need another package
 
 

@@ -498,6 +498,39 @@ def test_too_small_or_too_thin_an_image(photo, painting):
     assert stylize(photo[:5, :40], painting, **QUICK).image.shape == (5, 40, 3)
 
 
+# --- pictures of little contrast --------------------------------------------------------------------------------------
+
+
+SCENE = np.full((48, 64), 90.0)
+SCENE[:, 20:26] = 220
+SCENE[30:36] = 20
+SCENE[8:20, 40:52] = 240
+
+
+def scene(contrast, mean):
+    return np.repeat((mean + contrast * (SCENE - 128))[..., None], 3, axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("network", ["wavelet", "vgg16"])
+def test_the_paintings_strokes_appear_on_white(network, painting):
+    network = nst_np.load_network(network, "random" if network == "vgg16" else "auto", device="cpu")
+    result = stylize(np.full((48, 64, 3), 255, np.uint8), painting, network=network, iterations=10, coarse_to_fine=1)
+    assert result.image.mean(axis=2).std() > 1
+
+
+def test_a_scene_in_fog_is_kept(painting):
+    fog = scene(0.1, mean=200)
+    image = stylize(fog, painting, **{**QUICK, "iterations": 10}).image
+    assert np.abs(image.astype(float) - fog).mean() > 30  # in the colours of the painting
+    assert np.corrcoef(image.mean(axis=2).ravel(), SCENE.ravel())[0, 1] > 0.6
+
+
+def test_a_picture_of_ordinary_contrast_is_painted_as_if_there_were_no_floor(painting, monkeypatch):
+    with_floor = stylize(scene(1, mean=128), painting, **QUICK).image
+    monkeypatch.setattr("nst_np.losses.content.FLATTEST", 0)
+    np.testing.assert_array_equal(stylize(scene(1, mean=128), painting, **QUICK).image, with_floor)
+
+
 # --- how runs end -----------------------------------------------------------------------------------------------------
 
 
