@@ -575,6 +575,7 @@ def test_nan_stops_the_run_with_the_last_good_image(what, photo, painting, nan_a
     assert result.losses["total"] == min(step.terms["total"] for step in steps)
     best = min(steps, key=lambda step: step.terms["total"])
     np.testing.assert_array_equal(result.image, best.image)
+    assert result.settings.iterations == result.nit
 
 
 def test_nan_at_once_has_no_good_image(photo, painting, nan_after):
@@ -659,6 +660,7 @@ def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_size
     with pytest.raises(NumericalError) as error:
         stylize(photo, painting, **TWO_SIZES)
     np.testing.assert_array_equal(error.value.result.image, coarse.image)
+    assert error.value.result.settings == coarse.settings  # which make that picture again
 
 
 def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):
