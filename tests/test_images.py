@@ -763,6 +763,21 @@ def test_memory_is_the_limit_in_every_thread(tmp_path, monkeypatch):
     assert outcomes == [ImageError] * 8
 
 
+@pytest.mark.parametrize(("name", "options", "fits"), [
+    ("image.png", {}, True), ("image.jpg", {}, True), ("image.jpg", {"progressive": True}, False),
+    ("image.tif", {}, False), ("image.webp", {}, False), ("image.jp2", {}, False),
+])  # fmt: skip
+def test_what_a_decoder_takes_itself_must_fit_too(tmp_path, monkeypatch, name, options, fits):
+    """Of a million pixels 25 MB are counted, and of some formats more: at least the four bytes of a TIFF's."""
+    path = saved(tmp_path, Image.new("RGB", (1000, 1000)), name, **options)
+    leave_free(monkeypatch, 31 * 10**6)
+    if fits:
+        load_image(path)
+        return
+    with pytest.raises(ImageError, match=r"1000×1000 pixels take about (29|33|37|46) MB of memory, and 31 MB are free"):
+        load_image(path)
+
+
 def test_what_is_resized_to_must_fit_too(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(random_pixels(4, 4000)))
     leave_free(monkeypatch, 10**8)
