@@ -23,7 +23,8 @@ from benchmarks.evaluation import NETWORKS, images
 from nst_np.config import Config
 from nst_np.load import load_network
 from nst_np.results import StylizeResult
-from nst_np.transfer import rehearse, run
+from nst_np.run import Steps
+from nst_np.transfer import follow
 
 SIZES = (256, 512, 1024)
 ITERATIONS = 12
@@ -37,11 +38,11 @@ def compare(network_name: str, size: int, threads: int, iterations: int, device:
     config = Config(network=network_name, weights=NETWORKS[network_name], iterations=iterations, threads=threads)
     network = load_network(config.network, config.weights, device=device, threads=threads)
     start = time.perf_counter()
-    expected = rehearse(config, content, [style], network=network)
+    expected = Steps(config, content, [style], network=network).forecast()
     rehearsal = time.perf_counter() - start
     results: list[StylizeResult] = []
-    megabytes = measuring.peak_on(
-        expected.device, network.backend, lambda: results.append(run(config, content, [style], network=network)))
+    steps = Steps(config, content, [style], network=network)
+    megabytes = measuring.peak_on(expected.device, network.backend, lambda: results.append(follow(steps)))
     ends = [row["seconds"] for row in results[0].history[-iterations:]]
     iteration = statistics.median(end - start for start, end in itertools.pairwise(ends))
     return {

@@ -30,8 +30,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import nst_np
 from benchmarks import evaluation, measuring
-from nst_np import Config, Objective, Step, callbacks, images, load_network, optimize, transfer
+from nst_np import Config, Objective, Step, callbacks, images, load_network, optimize
 
 SIZES = (256, 512)
 ITERATIONS = 15
@@ -84,7 +85,7 @@ class Clock:
 
 @contextlib.contextmanager
 def clocked(clock: Clock) -> Iterator[None]:
-    """While it lasts, `nst_np.transfer` gets its network, objective and optimiser with a clock."""
+    """While it lasts, a run gets its network, objective and optimiser with a clock."""
 
     class ClockedObjective(Objective):
         __init__ = clock.timed(SETUP, Objective.__init__)
@@ -104,7 +105,7 @@ def clocked(clock: Clock) -> Iterator[None]:
             while (iterate := step(iterates, None)) is not None:
                 yield iterate
 
-    patched = mock.patch.multiple(transfer, Objective=ClockedObjective, load_network=clocked_load)
+    patched = mock.patch.multiple("nst_np.run", Objective=ClockedObjective, load_network=clocked_load)
     with patched, mock.patch.object(optimize, "Minimization", ClockedMinimization):
         yield
 
@@ -143,8 +144,8 @@ def one_run(network: str, weights: str, size: int, threads: int, iterations: int
             frames(step)
 
     with clocked(clock), clock.part(REST):
-        result = transfer.stylize(content, style, network=network, weights=weights, device="cpu", threads=threads,
-                                  iterations=iterations, callback=after_iteration)
+        result = nst_np.stylize(content, style, network=network, weights=weights, device="cpu", threads=threads,
+                                iterations=iterations, callback=after_iteration)
         with clock.part("callbacks"):
             callbacks.write_history(Path(folder) / "history.csv", result.history)
     return {"parts": dict(clock.seconds), "iterations": result.nit, "evaluations": result.nfev}

@@ -17,8 +17,9 @@ import numpy as np
 from nst_np.arrays import Array
 from nst_np.engine import Engine, make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
+from nst_np.extras import pip_install
 
-_INSTALL = 'install CuPy and what it needs of CUDA with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)'
+_INSTALL = f"install CuPy and what it needs of CUDA with: {pip_install('gpu-cuda12')} (or gpu-cuda13)"
 
 
 @dataclass(frozen=True)

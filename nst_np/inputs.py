@@ -16,6 +16,7 @@ from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
+from nst_np.objective import EMPTY
 from nst_np.presets import with_preset
 from nst_np.ranges import check_range
 from nst_np.registry import NETWORKS
@@ -71,10 +72,12 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     if _in_memory(given.get("init")):
         given["init"], initial = ARRAY, as_pixels(given["init"], "initial image", None, Config.fit)
     paintings = list(style) if isinstance(style, (list, tuple)) else [style]
+    if not paintings:
+        raise InputError(EMPTY)
     if content is not LEFT_OUT:
         given["content"] = _named(content)
     if style is not LEFT_OUT:
-        files = [_named(each) for each in paintings or [None]]
+        files = [_named(each) for each in paintings]
         given["style"] = None if None in files else tuple(files)
     config, sized = _layered(preset, config, given)
     for name, image in (("content", content), ("style", style)):

@@ -16,6 +16,8 @@ from nst_np.network import FeatureNetwork
 from nst_np.pieces import cut
 from nst_np.terms import Term, content_terms, style_terms, tv_term
 
+EMPTY = "style is an empty list; expected an image, a list of images, or None"
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -84,7 +86,7 @@ class Objective:
                  pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Any] = [] if style is None else [*style] if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
-            raise InputError("style is an empty list; expected an image, a list of images, or None")
+            raise InputError(EMPTY)
         if pieces < 1:
             raise InputError(f"pieces must be a whole number of at least 1, not {pieces}")
         if repeats and pieces > 1:

@@ -90,14 +90,14 @@ class Steps:
         Raises
         ------
         InputError
-            Before the first step.
+            Before the first iteration.
         """
         return self.ended(*(self._end or ("stopped", f"stopped after iteration {self.done}")))
 
     def ended(self, status: str, message: str) -> StylizeResult:
         """The same, of a run that ended for another reason (see `StylizeResult`)."""
-        if self._best is None:
-            raise InputError("a run has no result before its first step")
+        if self._best is None or not (self.done or self._end):
+            raise InputError("a run has no result before its first iteration")
         pixels = self._best.pixels
         if pixels.shape[:2] != self.plan.picture:
             pixels = images.resize_image(pixels, *self.plan.picture)

@@ -76,7 +76,7 @@ def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | Non
     Returns
     -------
     Steps
-        To be iterated over once. Its `result` is there from the first step on.
+        To be iterated over once. Its `result` is there from the first iteration on.
 
     Raises
     ------

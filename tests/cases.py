@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from functools import cache
 
 import numpy as np
+import pytest
 
 from nst_np.backend import make_backend
 from nst_np.layers import LAYERS, WaveletBank
@@ -77,3 +81,30 @@ def objective(network, normalization="published", **changes):
     arguments = {"content": image(37, 53, 1), "style": image(41, 38, 2), "content_weight": 1.0, "style_weight": 1e3,
                  "tv_weight": 0.1, **TAPPED[network.name]}
     return Objective(network, normalization=normalization, **{**arguments, **changes})
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+
+def succeeds_in_a_fork(check):
+    """Whether a function returns True in a forked process, which is killed after a minute."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if check() else 1)
+        finally:  # of an error, with which the child would go on with the tests
+            os._exit(1)
+    for _ in range(600):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def forks(test):
+    """Marks a test that forks while there are threads, of which newer Pythons warn."""
+    test = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")(test)
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")(test)

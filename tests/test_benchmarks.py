@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import comparison, estimate, evaluation, fuzz, gpu_vs_torch, layers, measuring, run, vs_torch
-from nst_np import transfer
+from nst_np import run as steps
 
 
 @pytest.fixture
@@ -222,9 +222,9 @@ def test_clock_runs_for_the_innermost_part(monkeypatch):
 
 
 def test_run_has_all_parts_and_leaves_nothing_wrapped(tmp_path):
-    before = transfer.Objective, transfer.load_network, transfer.optimize.minimize
+    before = steps.Objective, steps.load_network, steps.optimize.Minimization
     measured = run.one_run("wavelet", "auto", 48, 1, 10, str(tmp_path))
-    assert before == (transfer.Objective, transfer.load_network, transfer.optimize.minimize)
+    assert before == (steps.Objective, steps.load_network, steps.optimize.Minimization)
     assert measured["iterations"] == 10
     assert measured["evaluations"] >= 11
     assert measured["parts"].keys() == set(run.PARTS)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import nst_np
-from nst_np import callbacks, forecast, images, optimize, report, transfer
+from nst_np import callbacks, forecast, images, optimize, report
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
 from nst_np.config import OPTIMIZERS, Config, option_names, parse_config, read_config
 from nst_np.errors import ImageError, InputError
@@ -670,8 +670,8 @@ def test_extreme_aspect_ratios(refused, command, folder):
 @pytest.mark.parametrize("last", [["--estimate"], []])
 def test_a_format_that_cannot_hold_the_picture(output, last, refused, folder, monkeypatch):
     Image.fromarray(np.zeros((8, 4400, 3), np.uint8)).save("long.png")
-    monkeypatch.setattr(transfer, "run", None)
-    monkeypatch.setattr(transfer, "rehearse", None)
+    monkeypatch.setattr(Steps, "_all_sizes", None)
+    monkeypatch.setattr(Steps, "forecast", None)
     line = refused("long.png", *RUN[1:], "--fit", "shorter", "--size", "120", "-o", output, *last)
     name, most = ("WEBP", 16383) if output == "out.webp" else ("JPEG", 65500)
     assert line == (f"output image '{output}': the picture is 66000×120, and {name} ends at {most} pixels a side; "

@@ -6,6 +6,7 @@ import codecs
 import dataclasses
 import math
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from nst_np.config import (
     replace,
 )
 from nst_np.errors import InputError
+from nst_np.files import LONGEST_TEXT
 from nst_np.weights import reading
 
 ODD_NAMES = [
@@ -278,6 +280,21 @@ def test_what_has_no_end_is_not_read(tmp_path):
         with pytest.raises(InputError) as error:
             read_config(path)
         assert str(error.value) == f"config file {str(path)!r}: a pipe or a device; expected a file"
+
+
+@pytest.mark.parametrize("size", [LONGEST_TEXT + 1, 100 * LONGEST_TEXT])
+def test_what_is_too_long_is_not_read(size, tmp_path):
+    path = tmp_path / "run.ini"
+    path.write_text("[images]\nsize = 48\n# ")
+    os.truncate(path, size)  # takes no room on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError) as error:
+            read_config(path)
+        assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST_TEXT
+    finally:
+        tracemalloc.stop()
+    assert str(error.value) == f"config file {str(path)!r}: more than {LONGEST_TEXT} bytes of text"
 
 
 def test_settings_in_comments_and_some_of_them():

@@ -24,8 +24,9 @@ from nst_np.forecast import memory
 from nst_np.layers import LAYERS
 from nst_np.objective import Objective
 from nst_np.optimize import METHODS, Minimization
+from nst_np.run import Steps
 from nst_np.terms import loss_examples
-from nst_np.transfer import rehearse, run
+from nst_np.transfer import follow
 from tests.cases import image, network, single
 from tests.conftest import HAS_GPU
 from tests.cuda_on_cpu import COMPILER
@@ -263,13 +264,13 @@ def test_a_run_on_a_gpu_needs_about_the_memory_that_is_foretold(monkeypatch):
     config = nst_np.Config(network="wavelet", iterations=1)
     photo, painting = image(240, 300, 1), image(300, 260, 2)
     pool = net.backend.xp.get_default_memory_pool()
-    expected = rehearse(config, photo, [painting], network=net).peak_bytes
+    expected = Steps(config, photo, [painting], network=net).forecast().peak_bytes
     try:
         for share, fits in ((1.2, True), (0.4, False)):
             pool.free_all_blocks()
             pool.set_limit(size=int(pool.used_bytes() + share * expected))
             with contextlib.nullcontext() if fits else pytest.raises(MemoryError):
-                run(config, photo, [painting], network=net)
+                follow(Steps(config, photo, [painting], network=net))
     finally:
         pool.set_limit(size=0)
 

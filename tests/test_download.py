@@ -24,6 +24,7 @@ from nst_np.weights.download import MIRRORS, STAGING, fetch_weights
 from nst_np.weights.published import KERAS_FILES, PublishedFile
 
 CONTENT = bytes(range(256)) * 2000
+MOST = 100 * len(CONTENT)
 NAME = "vgg19_test.h5"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -64,10 +65,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send(body, length=len(CONTENT))
 
     def endless(self):
-        """Says nothing of its length, and has none."""
+        """Says nothing of its length, which would fill a disk: far more than anybody may take."""
         self.send_response(200)
         self.end_headers()
-        while not self.server.released.is_set():
+        while self.server.sent < MOST:
             self.wfile.write(CONTENT)
             self.server.sent += len(CONTENT)
 
@@ -86,8 +87,9 @@ class Handler(BaseHTTPRequestHandler):
     def trickling(self):
         """A byte now and then, so that no read times out."""
         self.send(b"", length=len(CONTENT))
-        while not self.server.released.wait(0.02):
-            self.wfile.write(b"x")
+        for _ in range(1000):  # who takes all of it waits for 20 seconds
+            if not self.server.released.wait(0.02):
+                self.wfile.write(b"x")
 
     def together(self):
         """A download begins once two are asked for. A request that only asks whether there is a file waits for none."""
@@ -289,7 +291,7 @@ def test_transfer_below_the_minimum_rate_is_given_up(server, tmp_path, monkeypat
 def test_no_more_is_taken_than_the_published_size(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "RETRIES", 0)
     failure(tmp_path, server.mirror("endless"))
-    assert server.sent < 100 * len(CONTENT)  # what the sockets hold
+    assert server.sent < MOST  # what the sockets hold
 
 
 @pytest.mark.parametrize(("sha256", "reason"), [(SHA256, None), (64 * "0", "expected sha256 0000")])

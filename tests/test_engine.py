@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
-import signal
 import threading
 import time
 
@@ -17,6 +15,7 @@ from nst_np.engine.blas import one_blas_thread
 from nst_np.engine.memory import Stack
 from nst_np.engine.strips import Strips
 from nst_np.layers import LAYERS
+from tests.cases import forks, succeeds_in_a_fork
 
 THREADS = (1, 2, 3)
 FAST = sorted(make_engine(np, 1).layers)
@@ -407,27 +406,7 @@ def blas_threads():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
-def succeeds_in_a_fork(check):
-    """Whether a function returns True in a forked process, which is killed after a minute."""
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if check() else 1)
-    for _ in range(600):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
-
-
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-quiet = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-
-
 @forks
-@quiet
 def test_a_forked_process_has_threads_of_its_own():
     strips = Strips(np, 2)
     expected = strips.map(lambda start, stop: start, 8, 2)
@@ -435,7 +414,6 @@ def test_a_forked_process_has_threads_of_its_own():
 
 
 @forks
-@quiet
 def test_a_fork_while_another_thread_computes_computes_too():
     """That thread has the turn, the limit of BLAS and the lock of its holders, and does not exist in the child."""
     strips, at_work, done, before = Strips(np, 2), threading.Event(), threading.Event(), blas_threads()

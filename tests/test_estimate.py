@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import threading
 import tracemalloc
 from types import SimpleNamespace
 
@@ -18,7 +20,9 @@ from nst_np.forecast import Estimate, Plan, memory, rehearsal
 from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
 from nst_np.machine import amount
-from nst_np.transfer import objective_of, run, stylize
+from nst_np.run import Steps, objective_of
+from nst_np.transfer import follow, stylize
+from tests.cases import forks, succeeds_in_a_fork
 
 FREE = Line(0.0, 0.0)
 GB = 10**9
@@ -383,10 +387,10 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
     rng = np.random.default_rng(1)
     photo, painting = (rng.uniform(0, 255, (*shape, 3)).astype(np.float32) for shape in (picture, style))
     wanted = Plan(config, picture, True, (style,))
-    run(config, photo, [painting], network=network)  # makes what the network keeps for good
+    follow(Steps(config, photo, [painting], network=network))  # makes what the network keeps for good
     expected = predict(wanted, *rehearse(wanted, network, objective_of), GB)
     with memory.watch(network.backend) as watch:
-        run(config, photo, [painting], network=network)
+        follow(Steps(config, photo, [painting], network=network))
         assert expected.peak_bytes - BESIDE - rehearsal.BESIDE_THREAD == pytest.approx(watch.peak(), rel=0.1)
 
 
@@ -409,6 +413,46 @@ def test_every_thread_has_memory_of_its_own(quick_rehearsal):
     wanted = plan((100, 100), (100, 100), network="wavelet")
     (few,), (many,) = (rehearse(wanted, load_network("wavelet", threads=threads), objective_of) for threads in (1, 16))
     assert many.beside - few.beside == 15 * rehearsal.BESIDE_THREAD
+
+
+def test_two_threads_rehearse_one_after_the_other(monkeypatch):
+    """Memory is counted for the whole process, so each would take the other's for its own."""
+    both, together = threading.Barrier(2, timeout=0.3), []
+
+    def measured(*arguments):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()
+            together.append(True)
+
+    monkeypatch.setattr(rehearsal, "_rehearse", measured)
+    threads = [threading.Thread(target=rehearse, args=(None, None, None)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == []
+
+
+@forks
+def test_a_fork_while_another_thread_rehearses_can_rehearse(monkeypatch):
+    """That thread has the turn, and does not exist in the child."""
+    at_work, done = threading.Event(), threading.Event()
+
+    def measured(waits, *arguments):
+        if waits:
+            at_work.set()
+            done.wait(90)
+        return []
+
+    monkeypatch.setattr(rehearsal, "_rehearse", measured)
+    other = threading.Thread(target=rehearse, args=(True, None, None))
+    other.start()
+    assert at_work.wait(60)
+    try:
+        assert succeeds_in_a_fork(lambda: rehearse(False, None, None) == [])
+    finally:
+        done.set()
+        other.join()
 
 
 @pytest.mark.parametrize(("picture", "style", "sides"), [

@@ -27,7 +27,7 @@ from nst_np.config import Config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
 from nst_np.experiments import expand, parse_sweep, tables, worker
 from nst_np.experiments.display import Display
-from nst_np.experiments.folder import Folder
+from nst_np.experiments.folder import Folder, check_folder
 from nst_np.experiments.galleries import _report_cells, common_settings
 from nst_np.experiments.processes import Processes
 from nst_np.experiments.record import Result
@@ -254,6 +254,16 @@ def test_folders_that_cannot_be_used(folder):
             run_grid(grid_of(FOUR), name)
         assert str(error.value).startswith(complaint)
         assert files(folder) == before
+
+
+def test_a_folder_with_what_others_are_writing_or_were_is_as_good_as_empty(folder, dead_name):
+    """An experiment that has just begun there, say."""
+    Path("out").mkdir()
+    others = temporary_in(Path("out"))
+    others.write_text("half")
+    Path("out", dead_name).write_text("half")
+    check_folder(Path("out"), "folder 'out'")
+    assert list(Path("out").iterdir()) == [others]
 
 
 def test_what_is_refused_before_anything_is_written(folder):

@@ -763,6 +763,21 @@ def test_memory_is_the_limit_in_every_thread(tmp_path, monkeypatch):
     assert outcomes == [ImageError] * 8
 
 
+@pytest.mark.parametrize(("name", "options", "fits"), [
+    ("image.png", {}, True), ("image.jpg", {}, True), ("image.jpg", {"progressive": True}, False),
+    ("image.tif", {}, False), ("image.webp", {}, False), ("image.jp2", {}, False),
+])  # fmt: skip
+def test_what_a_decoder_takes_itself_must_fit_too(tmp_path, monkeypatch, name, options, fits):
+    """Of a million pixels 25 MB are counted, and of some formats more: at least the four bytes of a TIFF's."""
+    path = saved(tmp_path, Image.new("RGB", (1000, 1000)), name, **options)
+    leave_free(monkeypatch, 31 * 10**6)
+    if fits:
+        load_image(path)
+        return
+    with pytest.raises(ImageError, match=r"1000×1000 pixels take about (29|33|37|46) MB of memory, and 31 MB are free"):
+        load_image(path)
+
+
 def test_what_is_resized_to_must_fit_too(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(random_pixels(4, 4000)))
     leave_free(monkeypatch, 10**8)
@@ -903,6 +918,12 @@ def test_grey_tiffs_have_the_right_tones_or_are_refused(tmp_path, bits, sample_f
         return
     expected = 255 * levels.astype(np.float64) / white
     np.testing.assert_allclose(found, expected if photometric == BLACK_IS_ZERO else 255 - expected, atol=0.01)
+
+
+def test_a_grey_tiff_of_32_bits_that_has_no_white_is_not_stretched(tmp_path):
+    levels = np.array([[0, 2**30, 2**31, 3 * 2**30]])
+    path = written(tmp_path, grey_tiff(levels, 32, UNSIGNED, BLACK_IS_ZERO, "II", False), "image.tif")
+    np.testing.assert_allclose(grey_of(load_image(path)), [[0, 63.75, 127.5, 191.25]], atol=0.01)
 
 
 # Formats that need another package

@@ -9,7 +9,8 @@ from PIL import Image
 from nst_np.canvas import STYLE_AREA
 from nst_np.config import Config
 from nst_np.errors import ImageError, InputError
-from nst_np.inputs import as_pixels, load_style
+from nst_np.inputs import load_style
+from nst_np.paint import load_images
 from nst_np.transfer import stylize
 
 
@@ -51,9 +52,12 @@ def test_without_a_content_image_the_style_is_the_picture(tmp_path):
 def test_the_image_that_is_too_large_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("nst_np.machine.free_on_host", lambda: 10**7)
     Image.fromarray(grey(10, 500)).save(tmp_path / "wide.png")
-    for name in ("content image", "style image"):
+    wide = tmp_path / "wide.png"
+    for name, load in (("content image", lambda: stylize(wide, grey(20, 20), size=20000, network="wavelet")),
+                       ("content image", lambda: load_images(Config(content=wide, size=20000))),
+                       ("style image", lambda: load_style(wide, Config(style_size=20000), None))):
         with pytest.raises(ImageError, match=f"^{name} '.*wide.png': 500×10 pixels, resized to 20000×400, take about "):
-            as_pixels(tmp_path / "wide.png", name, 20000, "longer")
+            load()
 
 
 def test_an_array_whose_pixels_do_not_fit_is_refused():

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_np import transfer
+from nst_np import run, transfer
 from nst_np.config import Config
 from nst_np.errors import DeviceError, DownloadError, InputError, WeightsError
+from nst_np.extras import pip_install
 from nst_np.load import check_layers, load_network, other_network, settled
 from nst_np.weights import finding, load_weights, loading, random_weights, save_weights
 from tests.weight_files import write_state_dict
@@ -207,7 +208,7 @@ def test_weights_format_is_a_setting_of_a_run(monkeypatch, photo, painting):
         given.append((*arguments, weights_format))
         return load_network("wavelet")
 
-    monkeypatch.setattr(transfer, "load_network", load)
+    monkeypatch.setattr(run, "load_network", load)
     result = transfer.stylize(photo, painting, weights="mine.pth", weights_format="caffe", iterations=1)
     assert given == [("auto", "mine.pth", "caffe")]
     assert result.settings.weights_format == "caffe"
@@ -238,7 +239,7 @@ def test_a_gpu_without_cupy_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match=r"^device 'gpu:0' needs CuPy") as error:
         load_network("wavelet", device="gpu")
-    assert str(error.value).endswith('with: pip install "nst_np[gpu-cuda12]" (or gpu-cuda13)')
+    assert str(error.value).endswith(f"with: {pip_install('gpu-cuda12')} (or gpu-cuda13)")
     assert "\n" not in str(error.value)
     assert load_network("wavelet", device="auto").backend.device == "cpu"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import nst_np
+from nst_np import extras
 from nst_np.weights.finding import COMPACT_NAME
 
 if sys.version_info >= (3, 11):
@@ -52,6 +54,21 @@ def test_the_version_is_the_package_s():
     module, _, name = SETUPTOOLS["dynamic"]["version"]["attr"].rpartition(".")
     assert PROJECT["dynamic"] == ["version"]
     assert getattr(import_module(module), name) == nst_np.__version__
+
+
+def test_an_extra_is_installed_by_what_pip_can_find(tmp_path, monkeypatch):
+    """No index has nst_np, so its name alone would find nothing, or a stranger's package, unless it is installed."""
+    assert extras.pip_install("report") == f'pip install -e "{ROOT}[report]"'
+    monkeypatch.setattr(extras, "_ROOT", tmp_path)  # like site-packages
+    assert extras.pip_install("report") == 'pip install "nst_np[report]"'
+
+
+def test_only_extras_that_exist_are_advised():
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "nst_np").rglob("*.py")}
+    assert [name for name, source in sources.items() if "install" in source and "nst_np[" in source] == ["extras.py"]
+    advised = {extra for source in sources.values() for extra in re.findall(r"pip_install\('([^']*)'\)", source)}
+    assert advised == {"gpu-cuda12", "report", "torch-files"}
+    assert advised <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("entry", PROJECT["scripts"].values())

@@ -23,9 +23,10 @@ from PIL import Image
 from nst_np import report
 from nst_np.config import Config, format_config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
+from nst_np.extras import pip_install
 from nst_np.files import temporary_in
 from nst_np.images import encode_jpeg, read_settings
-from nst_np.report import animation, folder, rendering
+from nst_np.report import animation, folder, rendering, staging
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Frame, Recorder
 from tests.made_up_reports import HOSTILE, LAYERS, history, make_account, make_gallery, picture
 
@@ -374,6 +375,20 @@ def test_names_that_are_no_unicode_do_not_cost_the_gallery(tmp_path):
     assert "<h1>caf\\udce9</h1>" in path.read_text(encoding="utf-8")
 
 
+def test_galleries_that_are_written_at_once_are_each_written(tmp_path, monkeypatch):
+    barrier, write = threading.Barrier(2, timeout=60), Path.write_text
+
+    def together(path, *args, **options):
+        barrier.wait()  # each has made its stage
+        return write(path, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", together)
+    with ThreadPoolExecutor(2) as threads:
+        pages = list(threads.map(lambda title: report.write_gallery(tmp_path / "g", make_gallery(title=title)), "ab"))
+    assert pages == [tmp_path / "g" / "report.html"] * 2
+    assert [entry.name for entry in (tmp_path / "g").iterdir()] == ["report.html"]
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path, dead_name):
     stale, living = tmp_path / dead_name, temporary_in(tmp_path)
     stale.mkdir()
@@ -492,7 +507,7 @@ def test_a_missing_package_is_said_before_anything_is_done(tmp_path, config, mon
     for attempt in attempts:
         with pytest.raises(InputError) as caught:
             attempt()
-        assert str(caught.value) == 'reports need matplotlib, plotly and jinja2: pip install "nst_np[report]"'
+        assert str(caught.value) == f"reports need matplotlib, plotly and jinja2: {pip_install('report')}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -584,6 +599,28 @@ def test_reports_that_are_written_at_once_all_survive(tmp_path, no_video, monkey
         assert sorted(entry.name for entry in page.parent.iterdir()) == FILES
         assert Config(**read_config(page.parent / "settings.ini")) == account.result.settings
     assert pages[0] != pages[1] == pages[2]  # equal settings, one report
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_others_are_kept_out_while_files_move_to_a_folder(tmp_path):
+    """From the question whether they may go there until all are there."""
+    import fcntl
+
+    def suits(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+        asked.append(path)
+        return True
+
+    asked = []
+    with staging.staged(tmp_path / "r", suits) as files:
+        (files.stage / "page").touch()
+    assert asked == [tmp_path / "r"]
+    assert (tmp_path / "r" / "page").exists()
 
 
 def test_a_report_that_came_meanwhile_stays(tmp_path, no_video, config):

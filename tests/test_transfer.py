@@ -7,11 +7,13 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info
 
 import nst_np
 from nst_np import canvas, images, optimize
@@ -21,7 +23,8 @@ from nst_np.errors import ImageError, InputError, NumericalError
 from nst_np.images import resize_image
 from nst_np.inputs import as_pixels, initial_image, load_style
 from nst_np.results import StylizeResult, to_uint8
-from nst_np.transfer import run, stylize
+from nst_np.run import Steps
+from nst_np.transfer import follow, stylize
 
 QUICK = {"network": "wavelet", "iterations": 3, "init": "content"}
 TWO_SIZES = {**QUICK, "coarse_to_fine": 2}
@@ -80,13 +83,75 @@ def test_the_librarys_calls(photo, painting):
 
 def test_the_function_is_called_by_its_name_whatever_was_imported_before():
     program = (
-        "import numpy as np, nst_np; nst_np.Step; from nst_np.transfer import Step; import nst_np.transfer\n"
+        "import numpy as np, nst_np; nst_np.Step; from nst_np.run import Step; import nst_np.run, nst_np.transfer\n"
         "image = np.zeros((16, 16, 3), np.uint8) + np.arange(16, dtype=np.uint8)[:, None, None]\n"
         "print(nst_np.stylize(image, image, network='wavelet', iterations=1).image.shape)"
     )
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("(16, 16, 3)\n", "")
+
+
+# --- step by step -----------------------------------------------------------------------------------------------------
+
+
+def test_steps_are_those_of_a_run(photo, painting):
+    seen = []
+    result = stylize(photo, painting, **QUICK, callback=seen.append)
+    run = nst_np.steps(photo, painting, **QUICK)
+    steps = list(run)
+    assert [(step.iteration, step.terms) for step in steps] == [(step.iteration, step.terms) for step in seen]
+    np.testing.assert_array_equal(run.result.image, result.image)
+    assert (run.result.status, run.result.message, run.result.nit) == (result.status, result.message, result.nit)
+    assert run.result.settings == result.settings
+
+
+def test_a_run_that_is_left_has_a_result_whose_settings_make_it_again(photo, painting):
+    run = nst_np.steps(photo, painting, **QUICK)
+    for step in run:
+        if step.iteration == 1:
+            break
+    result = run.result
+    assert (result.status, result.message) == ("stopped", "stopped after iteration 1")
+    assert [row["iteration"] for row in result.history] == [0, 1]
+    again = stylize(photo, painting, config=result.settings)
+    np.testing.assert_array_equal(again.image, result.image)
+    assert again.nit == 1
+
+
+def test_a_result_is_there_from_the_first_iteration_on(photo, painting):
+    run = nst_np.steps(photo, painting, **QUICK)
+    steps = iter(run)
+    for _ in range(2):
+        with pytest.raises(InputError, match="^a run has no result before its first iteration$"):
+            run.result  # noqa: B018
+        next(steps)
+    assert run.result.nit == 1
+    assert run.result.losses["total"] == min(row["total"] for row in run.history)
+
+
+def test_steps_can_be_taken_once(photo, painting):
+    run = nst_np.steps(photo, painting, **QUICK)
+    next(iter(run))
+    with pytest.raises(InputError, match="^the steps of a run can be taken once$"):
+        next(iter(run))
+
+
+def test_blas_has_its_threads_again_wherever_a_run_was_left(photo, painting):
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = threads()
+    steps = iter(nst_np.steps(photo, painting, **QUICK))
+    next(steps)
+    assert set(threads()) == {1}
+    closing = threading.Thread(target=steps.close)
+    closing.start()
+    closing.join()
+    assert threads() == before
+
+
+# --- the result -------------------------------------------------------------------------------------------------------
 
 
 def test_result_tells_how_it_went(photo, painting):
@@ -281,6 +346,14 @@ def test_style_alone_and_content_alone(photo, painting):
         stylize(None, None, **QUICK)
 
 
+@pytest.mark.parametrize("empty", [[], ()])
+def test_no_style_images_at_all_are_a_mistake(photo, empty):
+    """None says that there is none; a list that turns out empty would have its painting left out without a word."""
+    for call in (stylize, nst_np.estimate):
+        with pytest.raises(InputError, match="^style is an empty list; expected an image, a list of images, or None$"):
+            call(photo, empty, **QUICK)
+
+
 def test_nothing_left_to_minimise(photo, painting):
     with pytest.raises(InputError, match="^an objective needs a content image, a style image or a total variation$"):
         stylize(None, painting, style_weight=0, tv_weight=0, **QUICK)
@@ -387,7 +460,7 @@ def test_a_texture_has_no_content_the_next_time(painting):
     assert first.settings.content == "none"
     np.testing.assert_array_equal(stylize(style=painting, config=first.settings).image, first.image)
     with pytest.raises(InputError, match="^neither a content nor a style image is given$"):
-        stylize(style=[], config=first.settings)
+        stylize(style=None, config=first.settings)
 
 
 def test_a_config_writes_no_files(folder):
@@ -490,6 +563,39 @@ def test_too_small_or_too_thin_an_image(photo, painting):
     assert stylize(photo[:5, :40], painting, **QUICK).image.shape == (5, 40, 3)
 
 
+# --- pictures of little contrast --------------------------------------------------------------------------------------
+
+
+SCENE = np.full((48, 64), 90.0)
+SCENE[:, 20:26] = 220
+SCENE[30:36] = 20
+SCENE[8:20, 40:52] = 240
+
+
+def scene(contrast, mean):
+    return np.repeat((mean + contrast * (SCENE - 128))[..., None], 3, axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("network", ["wavelet", "vgg16"])
+def test_the_paintings_strokes_appear_on_white(network, painting):
+    network = nst_np.load_network(network, "random" if network == "vgg16" else "auto", device="cpu")
+    result = stylize(np.full((48, 64, 3), 255, np.uint8), painting, network=network, iterations=10, coarse_to_fine=1)
+    assert result.image.mean(axis=2).std() > 1
+
+
+def test_a_scene_in_fog_is_kept(painting):
+    fog = scene(0.1, mean=200)
+    image = stylize(fog, painting, **{**QUICK, "iterations": 10}).image
+    assert np.abs(image.astype(float) - fog).mean() > 30  # in the colours of the painting
+    assert np.corrcoef(image.mean(axis=2).ravel(), SCENE.ravel())[0, 1] > 0.6
+
+
+def test_a_picture_of_ordinary_contrast_is_painted_as_if_there_were_no_floor(painting, monkeypatch):
+    with_floor = stylize(scene(1, mean=128), painting, **QUICK).image
+    monkeypatch.setattr("nst_np.losses.content.FLATTEST", 0)
+    np.testing.assert_array_equal(stylize(scene(1, mean=128), painting, **QUICK).image, with_floor)
+
+
 # --- how runs end -----------------------------------------------------------------------------------------------------
 
 
@@ -505,7 +611,7 @@ def test_an_interrupted_runs_settings_make_its_picture_again(optimizer, photo, p
     result = stylize(photo, painting, **{**QUICK, "iterations": 9}, optimizer=optimizer, callback=interrupt_at(4))
     assert (result.status, result.message) == ("interrupted", "interrupted after iteration 4 of 9")
     assert (result.nit, result.settings.iterations) == (4, 4)
-    again = run(result.settings, photo.astype(np.float32), [painting.astype(np.float32)])
+    again = follow(Steps(result.settings, photo.astype(np.float32), [painting.astype(np.float32)]))
     np.testing.assert_array_equal(again.image, result.image)
     assert again.losses == result.losses
 
@@ -534,6 +640,7 @@ def test_nan_stops_the_run_with_the_last_good_image(what, photo, painting, nan_a
     assert result.losses["total"] == min(step.terms["total"] for step in steps)
     best = min(steps, key=lambda step: step.terms["total"])
     np.testing.assert_array_equal(result.image, best.image)
+    assert result.settings.iterations == result.nit
 
 
 def test_nan_at_once_has_no_good_image(photo, painting, nan_after):
@@ -618,6 +725,7 @@ def test_nan_at_the_finer_size_gives_the_coarser_picture_in_full_size(small_size
     with pytest.raises(NumericalError) as error:
         stylize(photo, painting, **TWO_SIZES)
     np.testing.assert_array_equal(error.value.result.image, coarse.image)
+    assert error.value.result.settings == coarse.settings  # which make that picture again
 
 
 def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):

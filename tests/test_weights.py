@@ -17,6 +17,7 @@ import pytest
 import scipy.io
 
 from nst_np.errors import DownloadError, WeightsError
+from nst_np.extras import pip_install
 from nst_np.layers import average_pool
 from nst_np.weights import (
     conv_names,
@@ -567,7 +568,7 @@ def test_without_torch_the_message_says_what_to_install(scratch, monkeypatch):
     path = scratch / "w.pth"
     path.write_bytes(pickle.dumps({}))
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert refusal(path) == f'{path} needs torch to be read: pip install "nst_np[torch-files]"'
+    assert refusal(path) == f"{path} needs torch to be read: {pip_install('torch-files')}"
 
 
 class Hostile:

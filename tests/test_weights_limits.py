@@ -113,6 +113,21 @@ def test_other_members_of_an_archive(tmp_path):
     assert f"'serialization_id' has {MANY} bytes, more than any VGG needs" in refused(path)
 
 
+def test_an_archive_that_declares_more_than_any_vgg_is_refused(tmp_path):
+    """Members may lie over each other, so a small file can declare any number of bytes that are not packed."""
+    pytest.importorskip("torch")
+    path = tmp_path / "w.pth"
+    names = [f"archive/data/{number}" for number in range(2)]
+    write_archive(path, pickle.dumps({}, 2), more=[(name, b"data") for name in names])
+    data, half = bytearray(path.read_bytes()), struct.pack("<I", LARGEST_FILE // 2 + 1)
+    for name in names:
+        entry = data.rindex(name.encode()) - 46  # in the directory, which comes last
+        assert data[entry : entry + 4] == b"PK\x01\x02"
+        data[entry + 20 : entry + 28] = half * 2  # its two sizes
+    path.write_bytes(data)
+    assert f"declares over {LARGEST_FILE} bytes, more than any VGG needs" in refused(path)
+
+
 def test_an_archive_with_something_before_it_is_refused(tmp_path):
     """Python finds the directory of such a file elsewhere than PyTorch does, so what is checked is not what is read."""
     pytest.importorskip("torch")
@@ -211,6 +226,27 @@ def test_matlab_files(tmp_path, variable, message, compress):
     path = tmp_path / "w.mat"
     write_matlab(path, MEAN, variable, compress=compress)
     assert message in refused(path)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_fields_of_matlab_files_that_are_not_asked_for_are_not_held(tmp_path, compress):
+    path = tmp_path / "w.mat"
+    junk = matrix(6, (1, 2_000_000), element(2, bytes(2_000_000)))  # no more than a layer may have
+    write_matlab(path, MEAN, layers(structure(name=text("conv1_1"), junk=junk)), compress=compress)
+    assert "conv1_1 has no weights" in refused(path)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_long_names_in_matlab_files(tmp_path, compress):
+    path = tmp_path / "w.mat"
+    write_matlab(path, MEAN, matrix(1, (1, 1), b"", b"n" * MANY), compress=compress)
+    assert f"an element of {MANY} bytes, expected 65536 at most" in refused(path)
+
+
+def test_a_compressed_matlab_element_ends_where_it_says(tmp_path):
+    path = tmp_path / "w.mat"
+    write_matlab(path, MEAN, layers() + bytes(MANY))
+    assert "a compressed element is damaged or longer than it declares" in refused(path)
 
 
 def test_lengths_in_matlab_files(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nst_np.errors import InputError
+from nst_np.extras import pip_install
 from nst_np.report import window as module
 from nst_np.report.window import Window, open_window
 from nst_np.results import Step
@@ -344,5 +346,5 @@ def test_a_screen_that_cannot_be_reached_is_none(manager, monkeypatch):
 
 def test_without_matplotlib_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r'^--show needs matplotlib: pip install "nst_np\[report\]"$'):
+    with pytest.raises(InputError, match=f"^--show needs matplotlib: {re.escape(pip_install('report'))}$"):
         open_window(pytest.fail)

@@ -25,15 +25,16 @@ class _Limit:
 
     @contextmanager
     def hold(self, libraries_anew: bool) -> Iterator[None]:
+        thread = threading.get_ident()  # another one may end it: a generator is closed by whoever drops it last
         with self._lock:
             if libraries_anew or not self._holders:
                 self._set(libraries_anew)
-            self._holders[threading.get_ident()] += 1
+            self._holders[thread] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._holders[threading.get_ident()] -= 1
+                self._holders[thread] -= 1
                 self._holders += Counter()  # without those at zero
                 self._restore()
 

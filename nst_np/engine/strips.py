@@ -39,11 +39,13 @@ class _AtWork(threading.local):
     now = False
 
 
-class _Turn:
-    """Whose strips are worked on: one caller's at a time, as they want all cores."""
+class Turn:
+    """What is one caller's at a time."""
 
     def __init__(self) -> None:
         self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
 
     def renew(self) -> None:
         """Nobody's: after a fork, whoever had the turn does not exist in the child."""
@@ -51,9 +53,7 @@ class _Turn:
 
 
 _AT_WORK = _AtWork()
-_TURN = _Turn()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_TURN.renew)
+_TURN = Turn()  # whose strips are worked on: they want all cores
 
 
 class Strips:

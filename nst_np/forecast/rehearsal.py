@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,6 +19,7 @@ from nst_np import optimize
 from nst_np.canvas import Pixels
 from nst_np.config import Config, replace
 from nst_np.descent import Descent
+from nst_np.engine.strips import Turn
 from nst_np.forecast import memory
 from nst_np.forecast.plan import Layers, Plan, area
 from nst_np.network import FeatureNetwork
@@ -38,7 +38,7 @@ ENOUGH_SECONDS, FEWEST = 0.15, 2  # how long an evaluation is repeated, and how 
 PRACTICE = 12  # steps of the optimiser; after ten, L-BFGS remembers as much as it ever will
 # Bytes by which a process grows that nothing counts: by itself, and each thread's heap and scratch. About, on Linux.
 BESIDE, BESIDE_THREAD = 12_000_000, 4_000_000
-_ONE_AT_A_TIME = threading.Lock()  # memory is counted for the whole process
+_TURN = Turn()  # memory is counted for the whole process
 FULL = 2  # the evaluation at which an optimiser first has all of its memory
 
 
@@ -101,7 +101,7 @@ def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
 
     The machine's share of a run on a GPU is measured on the small canvases that are enough there.
     """
-    with _ONE_AT_A_TIME:
+    with _TURN.taken:
         return _rehearse(plan, network, build)
 
 

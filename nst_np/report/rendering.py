@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst_np.errors import InputError
+from nst_np.extras import pip_install
 from nst_np.version import VERSION
 
 
@@ -18,7 +19,7 @@ def check_packages() -> None:
         import matplotlib  # noqa: F401
         import plotly  # noqa: F401
     except ImportError as error:
-        raise InputError('reports need matplotlib, plotly and jinja2: pip install "nst_np[report]"') from error
+        raise InputError(f"reports need matplotlib, plotly and jinja2: {pip_install('report')}") from error
     except ValueError as error:  # matplotlib reads MPLBACKEND as soon as it is imported
         raise InputError(f"matplotlib cannot be used: {error}") from error
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nst_np.errors import InputError
+from nst_np.extras import pip_install
 from nst_np.images import decode_jpeg
 from nst_np.load import Say
 from nst_np.report.curves import draw_curves
@@ -51,7 +52,7 @@ def _figure_on_screen() -> Figure | None:
     try:
         from matplotlib import pyplot, rc_context
     except ImportError as error:
-        raise InputError('--show needs matplotlib: pip install "nst_np[report]"') from error
+        raise InputError(f"--show needs matplotlib: {pip_install('report')}") from error
     except ValueError as error:  # matplotlib reads MPLBACKEND as soon as it is imported
         raise InputError(f"matplotlib cannot be used: {error}") from error
     try:

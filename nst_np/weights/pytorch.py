@@ -16,6 +16,7 @@ from pickle import UnpicklingError
 from typing import Any, BinaryIO
 
 from nst_np.errors import WeightsError
+from nst_np.extras import pip_install
 from nst_np.weights.limits import LARGEST_FILE, LARGEST_TABLE, TableReader, zip_members
 from nst_np.weights.state_dict import bias_key, convolution_keys, weights_from_state_dict
 from nst_np.weights.vgg_weights import VGGWeights
@@ -51,7 +52,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         import torch
     except ImportError as error:
-        raise WeightsError(f'{path} needs torch to be read: pip install "nst_np[torch-files]"') from error
+        raise WeightsError(f"{path} needs torch to be read: {pip_install('torch-files')}") from error
     zipped = zipfile.is_zipfile(path)
     if zipped:
         _check_archive(path)
