@@ -2,10 +2,10 @@
 
     python benchmarks/soak.py [SIZE] [--runs N]
 
-The example pair with each network, all defaults but ten iterations at each size, with history, frames and report, from
+The example pair with each network, all defaults but ten iterations at each size, with history, frames and report, by
 the command's own entry. What is leaked grows with nearly every run; what is not jumps now and then, as memory falls into
-other pieces. So a run counts as growth if more than a tenth of a megabyte is resident after it than after the one before
-(a picture is twice that), and the exit code is 0 if fewer than a tenth of the runs in the second half did grow.
+other pieces. So a run counts as growth if over a tenth of a megabyte more is resident after it than before it, half of
+what a picture takes; the exit code is 0 if fewer than a tenth of the runs in the second half count.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def main() -> int:
     measuring.require(parser, "plotly", "matplotlib")
     print(measuring.heading("Many runs in one process", options))
     columns = sorted({1, options.runs // 5, options.runs // 2, options.runs})
-    print(measuring.header("network", *(f"MB after {count} runs" for count in columns), "runs of the second half that grew"),
+    print(measuring.header("network", *(f"MB after {count} runs" for count in columns), "growth in the second half"),
           flush=True)
     is_flat = True
     for network in ("wavelet", "vgg16"):
         resident = measuring.in_own_process(soak, network, options.sizes[0], options.runs)
         half = resident[options.runs // 2 - 1 :]
         grown = sum(after - before > GROWTH for before, after in itertools.pairwise(half))
-        print(measuring.row(network, *(f"{resident[count - 1]:.0f}" for count in columns), str(grown)), flush=True)
+        print(measuring.row(network, *(f"{resident[count - 1]:.0f}" for count in columns), f"{grown} runs"), flush=True)
         is_flat &= grown < FEW * len(half)
     return int(not is_flat)
 
