@@ -3,7 +3,7 @@
     python benchmarks/soak.py [SIZE] [--runs N]
 
 The example pair with each network, all defaults but ten iterations at each size, with history, frames and report, by
-the command's own entry. What is leaked grows with nearly every run; what is not jumps now and then, as memory falls into
+the command's own entry. What is leaked grows with nearly every run; what is not jumps now and then, as memory goes into
 other pieces. So a run counts as growth if over a tenth of a megabyte more is resident after it than before it, half of
 what a picture takes; the exit code is 0 if fewer than a tenth of the runs in the second half count.
 """
