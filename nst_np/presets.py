@@ -45,7 +45,7 @@ def _blocks(layer: str, weight: float) -> dict[str, float]:
 _ALL = (
     _preset(
         "gnr652", "VGG16, content and style losses at each layer, from noise", "vgg16",
-        network="vgg16", pooling="max",
+        network="vgg16", pooling="average",
         content_layers=_blocks("relu{}_1", 1.0), style_layers=_blocks("relu{}_1", 1.0),
         content_weight=8e-6, style_weight=3e-5, normalization="mean",
         optimizer="adam", iterations=200, init="noise",
