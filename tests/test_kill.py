@@ -72,9 +72,12 @@ def without_seconds(name: str, data: bytes) -> bytes:
     return re.sub(rb"(?m)^(\d+),[\d.]+", rb"\1,", data) if name.endswith(".csv") else data
 
 
-def test_a_killed_run_damages_nothing(folder):
+def test_a_killed_run_damages_nothing(folder, tmp_path_factory):
     reports = all(map(importlib.util.find_spec, ("plotly", "matplotlib")))
     arguments = [*RUN, *(("--report", "rep") if reports else ())]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # a run before the forks loads the libraries for all of them
+    others = {name: str(elsewhere / name) for name in ("out.png", "losses.csv", "rep")}
+    assert main([others.get(argument, argument) for argument in arguments]) == 0
     assert run_in_child(folder, [*RUN, "--seed", "1", "--init", "noise"])[0] == 0
     old = contents(folder)
     code, operations = run_in_child(folder, arguments)
