@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nst_np.arrays import Array
-from nst_np.engine import Engine, make_engine, readable_engine
+from nst_np.engine import Engine, gpu, make_engine, readable_engine
 from nst_np.errors import DeviceError, InputError
 from nst_np.extras import pip_install
 
@@ -48,6 +48,11 @@ class Backend:
         if self.device != "cpu":
             self.xp.cuda.Device(int(self.device.removeprefix("gpu:"))).use()
         return self.xp.ascontiguousarray(self.xp.asarray(array, dtype=self.dtype))
+
+    def sparse_product(self, matrix: Any, X: Array) -> Array:
+        """A sparse matrix (n, m) of SciPy's, on the host, in rows, times an array (m, N)."""
+        product: Array = matrix @ X if self.device == "cpu" else gpu.sparse_product(self.xp, matrix, X)
+        return product
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it is made anew, as what its engine is made of stays where it is."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from nst_np.errors import InputError
 from nst_np.files import read_text
-from nst_np.registry import NETWORKS, STYLE_LOSSES
+from nst_np.registry import CONTENT_LOSSES, NETWORKS, STYLE_LOSSES
 
 Layers = Mapping[str, float]
 Files = tuple[str, ...]
@@ -90,7 +90,8 @@ class Config:
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
-    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; 'moments' has means and deviations as well (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
+    content_loss: Layers | None = _option(None, "objective", "kinds of content loss and their weights (default: features)", choices=CONTENT_LOSSES, metavar="NAME[=W],…")
+    style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; docs/losses.md shows them (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -98,6 +99,7 @@ class Config:
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
     stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, length of the first step of the others, in pixel values (default: one for each)", metavar="X", above=0)
+    redraw: int | None = _option(None, "optimizer", "iterations after which losses that look at random places draw others (default: 10 with L-BFGS, which starts again there, else 1)", metavar="N", minimum=1)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("content", "start", "initial image: 'content', 'grey', 'noise' (grey, with noise), 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nst_np import optimize
@@ -37,9 +39,11 @@ class Descent:
             return self._backend.asarray(array).ravel()
         return self._backend.to_host(array).ravel().astype(np.float64)
 
-    def minimization(self, function: optimize.Function, start: Array, iterations: int) -> optimize.Minimization:
-        """Of a function, from an image on."""
+    def minimization(self, function: optimize.Function, start: Array, iterations: int,
+                     redraw: Callable[[int], None] | None = None) -> optimize.Minimization:
+        """Of a function, from an image on; `redraw` makes it another one, if it does not stay the same."""
         return optimize.Minimization(
             function, self.vector(start), xp=self.xp, method=self.method, iterations=iterations,
-            learning_rate=self._config.learning_rate, bounds=self._config.pixel_bounds,
+            learning_rate=self._config.learning_rate, bounds=self._config.pixel_bounds, redraw=redraw,
+            redraw_every=self._config.redraw,
         )

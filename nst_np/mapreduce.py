@@ -14,13 +14,13 @@ from typing import Any
 from nst_np import layers
 from nst_np.arrays import Array
 from nst_np.errors import InputError
-from nst_np.losses import Loss
+from nst_np.losses import Measure
 from nst_np.network import FeatureNetwork, Statistics
 from nst_np.pieces import Piece
-from nst_np.terms import PIXELS, Term, by_tap, weigh
+from nst_np.terms import PIXELS, Term, measures_by_tap, weigh
 
 Map = Callable[..., Iterable[Any]]  # `map`, or that of any `concurrent.futures.Executor`
-Losses = dict[str, list[Loss]]  # by tap
+Measures = dict[str, list[Measure]]  # by tap
 
 
 def evaluate(network: FeatureNetwork, terms: Sequence[Term], x: Array, pieces: Sequence[Piece] = (),
@@ -44,21 +44,21 @@ def evaluate(network: FeatureNetwork, terms: Sequence[Term], x: Array, pieces: S
         return _whole(network, terms, x)
     if network.repeats:
         raise InputError("an image that repeats cannot be worked on in pieces: its pieces would have edges")
-    losses = {tap: [term.loss for term in its] for tap, its in by_tap(terms).items()}
-    taps = [tap for tap in losses if tap != PIXELS]
+    measures = measures_by_tap(terms)
+    taps = [tap for tap in measures if tap != PIXELS]
     stride = max(map(network.stride, taps), default=1)
-    reach = max((loss.reach * network.stride(tap) for tap in taps for loss in losses[tap]), default=0)
+    reach = max((measure.reach * network.stride(tap) for tap in taps for measure in measures[tap]), default=0)
     least = max(network.minimum_size(taps), network.halo(taps) + reach)
     halo = -(-least // stride) * stride
     grown = [piece.grown(halo, x.shape) for piece in pieces]
     parts = [x[part.rows, part.columns] for part in grown]
     inside = [piece.within(part) for piece, part in zip(pieces, grown, strict=True)]
-    targets = [_at(network, losses, piece) for piece in pieces]
+    targets = [_at(network, measures, piece) for piece in pieces]
     found = list(run(statistics, [network] * len(pieces), targets, inside, parts))
     merged = found[0]
     for other in found[1:]:
-        merged = {tap: [loss.merge(a, b) for loss, a, b in zip(losses[tap], merged[tap], other[tap], strict=True)]
-                  for tap in losses}
+        merged = {tap: [measure.merge(a, b) for measure, a, b in zip(its, merged[tap], other[tap], strict=True)]
+                  for tap, its in measures.items()}
     values, d_statistics = weigh(network, terms, merged)
     total = network.backend.xp.zeros_like(x)
     times = len(pieces)
@@ -68,55 +68,56 @@ def evaluate(network: FeatureNetwork, terms: Sequence[Term], x: Array, pieces: S
     return values, total
 
 
-def statistics(network: FeatureNetwork, losses: Losses, inside: Piece, part: Array) -> Statistics:
-    """Of each loss, of the features inside a part of an image.
+def statistics(network: FeatureNetwork, measures: Measures, inside: Piece, part: Array) -> Statistics:
+    """Of each measure, of the features inside a part of an image.
 
     Parameters
     ----------
-    losses : by tap, each at its region.
+    measures : by tap, each at its region.
     inside : the piece, counted in pixels from where the part begins.
     part : (h, w, 3), the piece with the pixels around it.
     """
-    features, _ = _features(network, losses, part)
-    return {tap: [loss.statistic(network.backend, features[tap][_region(network, tap, loss, inside)]) for loss in its]
-            for tap, its in losses.items()}
+    features, _ = _features(network, measures, part)
+    return {tap: [measure.statistic(network.backend, features[tap][_region(network, tap, measure, inside)])
+                  for measure in its] for tap, its in measures.items()}
 
 
-def gradient(network: FeatureNetwork, losses: Losses, d_statistics: Statistics, inside: Piece, part: Array) -> Array:
-    """dE/d(part), (h, w, 3), of the losses of the features inside; see `statistics`.
+def gradient(network: FeatureNetwork, measures: Measures, d_statistics: Statistics, inside: Piece,
+             part: Array) -> Array:
+    """dE/d(part), (h, w, 3), through the measures of the features inside; see `statistics`.
 
     Parameters
     ----------
-    d_statistics : dE/d(statistic) of each loss, of the whole image.
+    d_statistics : dE/d(statistic) of each measure, of the whole image.
     """
-    features, backward = _features(network, losses, part)
+    features, backward = _features(network, measures, part)
     gradients = {}
-    for tap, its in losses.items():
+    for tap, its in measures.items():
         F = features.pop(tap)
         gradients[tap] = network.backend.xp.zeros_like(F)
-        for loss, d_statistic in zip(its, d_statistics[tap], strict=True):
-            region = _region(network, tap, loss, inside)
-            gradients[tap][region] += loss.pull_back(network.backend, F[region], d_statistic)
+        for measure, d_statistic in zip(its, d_statistics[tap], strict=True):
+            region = _region(network, tap, measure, inside)
+            gradients[tap][region] += measure.pull_back(network.backend, F[region], d_statistic)
     d_pixels = gradients.pop(PIXELS, None)
     total = backward(gradients)
     return total if d_pixels is None else total + d_pixels
 
 
-def _features(network: FeatureNetwork, losses: Losses, part: Array) -> tuple[dict[str, Array], Any]:
+def _features(network: FeatureNetwork, measures: Measures, part: Array) -> tuple[dict[str, Array], Any]:
     """The features at the taps, with the pixels as one of them, and the way back from all others."""
-    features, backward = network.forward(part, [tap for tap in losses if tap != PIXELS])
+    features, backward = network.forward(part, [tap for tap in measures if tap != PIXELS])
     return {**features, PIXELS: network.as_image(part)}, backward
 
 
-def _region(network: FeatureNetwork, tap: str, loss: Loss, inside: Piece) -> tuple[slice, slice]:
-    """Of the features that a loss looks at: the piece, and the loss's reach beyond it, where there is something."""
+def _region(network: FeatureNetwork, tap: str, measure: Measure, inside: Piece) -> tuple[slice, slice]:
+    """Of the features that a measure looks at: the piece, and its reach beyond that, where there is something."""
     rows, columns = inside.at(_stride(network, tap))
-    return slice(rows.start, rows.stop + loss.reach), slice(columns.start, columns.stop + loss.reach)
+    return slice(rows.start, rows.stop + measure.reach), slice(columns.start, columns.stop + measure.reach)
 
 
-def _at(network: FeatureNetwork, losses: Losses, piece: Piece) -> Losses:
-    """The losses at a piece."""
-    return {tap: [loss.at(piece.at(_stride(network, tap))) for loss in its] for tap, its in losses.items()}
+def _at(network: FeatureNetwork, measures: Measures, piece: Piece) -> Measures:
+    """The measures at a piece."""
+    return {tap: [measure.at(piece.at(_stride(network, tap))) for measure in its] for tap, its in measures.items()}
 
 
 def _stride(network: FeatureNetwork, tap: str) -> int:
@@ -129,26 +130,26 @@ def _stride(network: FeatureNetwork, tap: str) -> int:
 def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[dict[str, float], Array]:
     """`evaluate` of the whole image: the network keeps what its way back needs."""
     backend = network.backend
-    losses = {tap: [term.loss for term in its] for tap, its in by_tap(terms).items()}
-    of_pixels = losses.pop(PIXELS, [])
-    found, backward = network.measure(x, losses)
+    measures = measures_by_tap(terms)
+    of_pixels = measures.pop(PIXELS, [])
+    found, backward = network.measure(x, measures)
     pixels, to_image = _pixels(network, x)
-    of_pixels = [loss.at((slice(0, x.shape[0]), slice(0, x.shape[1]))) for loss in of_pixels]
-    found[PIXELS] = [loss.statistic(backend, pixels) for loss in of_pixels]
+    of_pixels = [measure.at((slice(0, x.shape[0]), slice(0, x.shape[1]))) for measure in of_pixels]
+    found[PIXELS] = [measure.statistic(backend, pixels) for measure in of_pixels]
     values, d_statistics = weigh(network, terms, found)
     del found
     d_pixels = None
     for_pixels = d_statistics.pop(PIXELS)
     total = backward(d_statistics)
-    for loss, d_statistic in zip(of_pixels, for_pixels, strict=True):
-        d_pixels = loss.pull_back(backend, pixels, d_statistic, d_pixels)
+    for measure, d_statistic in zip(of_pixels, for_pixels, strict=True):
+        d_pixels = measure.pull_back(backend, pixels, d_statistic, d_pixels)
     if d_pixels is not None:
         total += to_image(d_pixels)
     return values, total
 
 
 def _pixels(network: FeatureNetwork, x: Array) -> tuple[Array, layers.Backward]:
-    """What losses of the pixels look at, and the way back: of an image that repeats, the opposite edge as well."""
+    """What measures of the pixels look at, and the way back: of an image that repeats, the opposite edge as well."""
     if not network.repeats:
         return x, lambda dx: dx
     xp = network.backend.xp

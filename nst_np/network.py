@@ -13,12 +13,12 @@ from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError, SizeError
 from nst_np.layers import Layer
-from nst_np.losses.base import Loss, Statistic
+from nst_np.losses.base import Measure, Statistic
 from nst_np.ranges import check_range
 
 Features = dict[str, Array]
 Backward = Callable[[Mapping[str, Array]], Array]  # gradients by layer to that of the image
-Losses = Mapping[str, Sequence[Loss]]  # by the layer whose features they look at
+Measures = Mapping[str, Sequence[Measure]]  # by the layer whose features they look at
 Statistics = dict[str, list[Statistic]]  # of each of them
 
 # How a network and what looks at its features take turns. On the way up, `Look` is shown the features of every tap:
@@ -151,33 +151,33 @@ class FeatureNetwork(ABC):
 
         return dict(features), backward
 
-    def measure(self, image: Array, losses: Losses) -> tuple[Statistics, Callable[[Statistics], Array]]:
-        """The statistics of losses of an image's features, and the way back. Large features need never be whole.
+    def measure(self, image: Array, measures: Measures) -> tuple[Statistics, Callable[[Statistics], Array]]:
+        """The statistics of an image's features, and the way back. Large features need never be whole.
 
         Parameters
         ----------
         image : (H, W, 3), RGB 0–255.
-        losses : by layer.
+        measures : by layer.
 
         Returns
         -------
-        statistics : of each loss.
-        backward : takes dE/d(statistic) of each loss and returns dE/d(image), (H, W, 3). It can be called once.
+        statistics : of each measure.
+        backward : takes dE/d(statistic) of each measure and returns dE/d(image), (H, W, 3). It can be called once.
 
         Raises
         ------
         InputError
             As `forward` does, and `backward` if it is called again.
         """
-        x, taps = self._checked(image, losses)
+        x, taps = self._checked(image, measures)
         backend = self.backend
-        merged = {layer: [_Merged(loss) for loss in each] for layer, each in losses.items()}
+        merged = {layer: [_Merged(measure) for measure in each] for layer, each in measures.items()}
 
         def look(layer: str, rows: slice, F: Array) -> None:
             for one in merged[layer]:
-                one.add(rows, _at(one.loss, rows).statistic(backend, F))
+                one.add(rows, _at(one.measure, rows).statistic(backend, F))
 
-        reach = any(loss.reach for each in losses.values() for loss in each)  # beyond a band there is nothing to see
+        reach = any(one.reach for each in measures.values() for one in each)  # beyond a band there is nothing to see
         descend = self._climb(x, taps, look, whole=reach)
 
         once = _Once()
@@ -186,8 +186,8 @@ class FeatureNetwork(ABC):
             once.begin()
 
             def join(layer: str, rows: slice, F: Array, dF: Array | None) -> Array | None:
-                for loss, d_statistic in zip(losses[layer], d_statistics[layer], strict=True):
-                    dF = _at(loss, rows).pull_back(backend, F, d_statistic, dF)
+                for measure, d_statistic in zip(measures[layer], d_statistics[layer], strict=True):
+                    dF = _at(measure, rows).pull_back(backend, F, d_statistic, dF)
                 return dF
 
             return descend(join)
@@ -314,22 +314,22 @@ class _Once:
         self._begun = True
 
 
-def _at(loss: Loss, rows: slice) -> Loss:
-    return loss if rows == ALL else loss.at((rows, ALL))
+def _at(measure: Measure, rows: slice) -> Measure:
+    return measure if rows == ALL else measure.at((rows, ALL))
 
 
 class _Merged(InOrder):
-    """A loss's statistic of all rows of a layer, from those of bands."""
+    """A measure's statistic of all rows of a layer, from those of bands."""
 
     statistic: Statistic = ()
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, measure: Measure) -> None:
         super().__init__()
-        self.loss = loss
+        self.measure = measure
 
     def use(self, rows: slice, made: Statistic) -> None:
         """The statistic of some rows."""
-        self.statistic = self.loss.merge(self.statistic, made) if self.statistic else made
+        self.statistic = self.measure.merge(self.statistic, made) if self.statistic else made
 
 
 def with_margin(rows: slice, margin: int, height: int) -> slice:

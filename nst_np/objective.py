@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nst_np import mapreduce
 from nst_np.arrays import Array
 from nst_np.errors import InputError
+from nst_np.losses import JointLoss
 from nst_np.network import FeatureNetwork
 from nst_np.pieces import cut
 from nst_np.terms import Term, content_terms, style_terms, tv_term
@@ -53,8 +55,10 @@ class Objective:
         ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
     tv_normalization : that of the total variation, if it is another one.
-    style_loss : weights of the kinds of style loss: ``"gram"``, distances of Gram matrices, the default; ``"moments"``,
-        of means and standard deviations as well; ``"wasserstein"``, the Wasserstein distance of Gaussians.
+    content_loss, style_loss : weights of the kinds of each, by their names in `nst_np.registry`; by default those of
+        features and of Gram matrices alone. docs/losses.md says what they are.
+    picture : (H, W, 3), what is painted first: some kinds of style loss have to know its size, if there is no content
+        image, and which places of the style its places are like.
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
     blend_by : with several styles, ``"grams"`` aims at the weighted sum of their Gram matrices, ``"losses"`` adds up
         the weighted losses of all. As ``Σ b_i ‖G - A_i‖² = ‖G - Σ b_i A_i‖² + constant`` for ``Σ b_i = 1``, the
@@ -81,7 +85,8 @@ class Objective:
                  content_layers: Mapping[str, float] | None = None, style_layers: Mapping[str, float] | None = None,
                  content_weight: float = 1.0, style_weight: float = 1.0, tv_weight: float = 0.0,
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
-                 style_loss: Mapping[str, float] | None = None,
+                 content_loss: Mapping[str, float] | None = None, style_loss: Mapping[str, float] | None = None,
+                 picture: Array | None = None,
                  style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
                  pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Any] = [] if style is None else [*style] if isinstance(style, (list, tuple)) else [style]
@@ -97,29 +102,40 @@ class Objective:
         self.shape: tuple[int, int] | None = None
         self._pieces, self._run = pieces, run
         styles = [network.as_image(image, None if any_range else "style image") for image in styles]
-        shapes = [image.shape for image in styles]
         if content is not None:
             content = network.as_image(content, None if any_range else "content image")
             self.shape = content.shape[0], content.shape[1]
-            shapes = [content.shape, *shapes]
-        defaults = network.default_layers(*shapes) if shapes else ({}, {})
+        picture = content if picture is None else network.as_image(picture)
         built = list(terms or ())
         if content is not None:
-            weights = dict(content_layers if content_layers is not None else defaults[0])
-            built += content_terms(self.network, content, weights, content_weight, normalization=normalization,
-                                   center=center_content)
+            built += content_terms(self.network, content, content_layers, content_weight, kinds=content_loss,
+                                   normalization=normalization, center=center_content,
+                                   shapes=[style.shape for style in styles])
         if styles:
-            weights = dict(style_layers if style_layers is not None else defaults[1])
-            built += style_terms(network, styles, weights, style_weight, kinds=style_loss, normalization=normalization,
-                                 blend=style_blend, blend_by=blend_by)
+            built += style_terms(network, styles, style_layers, style_weight, kinds=style_loss, picture=picture,
+                                 content=content,
+                                 normalization=normalization, blend=style_blend, blend_by=blend_by,
+                                 shapes=[] if content is None else [content.shape])
         if tv_weight != 0:
             built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))
         self.terms = [term for term in built if term.weight > 0]
         if built and not self.terms:
             raise InputError("all weights of the objective are 0: nothing to minimise")
-        self._taps = [layer for layer in network.layers if any(term.tap == layer for term in self.terms)]
+        self._taps = [layer for layer in network.layers if any(layer in term.taps for term in self.terms)]
         if content is not None:
             network.check_size(content.shape, self._taps, "content image")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether some term looks at random places or directions."""
+        return any(isinstance(term.loss, JointLoss) and term.loss.is_drawn for term in self.terms)
+
+    def redrawn(self, seed: int) -> Objective:
+        """The same with another draw of all that is drawn: the same places for all terms."""
+        other = copy.copy(self)
+        other.terms = [replace(term, loss=term.loss.redrawn(seed)) if isinstance(term.loss, JointLoss) else term
+                       for term in self.terms]
+        return other
 
     def evaluate(self, image: Array) -> Evaluation:
         """Value, gradient and every term at `image`, (H, W, 3) RGB 0–255.

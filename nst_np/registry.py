@@ -1,4 +1,4 @@
-"""What settings choose by a name: kinds of style loss, and networks. Each is imported only when it is used."""
+"""What settings choose by a name: kinds of losses, and networks. Each is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nst_np.losses import StyleKind
+    from nst_np.losses import ContentKind, StyleKind
+    from nst_np.losses.sampling import JointKind
     from nst_np.network import FeatureNetwork
 
 
@@ -25,6 +26,31 @@ def _wasserstein() -> StyleKind:
     return WASSERSTEIN
 
 
+def _remd() -> JointKind:
+    from nst_np.losses.remd import REMD
+    return REMD
+
+
+def _palette() -> JointKind:
+    from nst_np.losses.remd import PALETTE
+    return PALETTE
+
+
+def _nearest() -> JointKind:
+    from nst_np.losses.nearest import NEAREST
+    return NEAREST
+
+
+def _features() -> ContentKind:
+    from nst_np.losses.content import FEATURES
+    return FEATURES
+
+
+def _self_similarity() -> JointKind:
+    from nst_np.losses.self_similarity import SELF_SIMILARITY
+    return SELF_SIMILARITY
+
+
 def _vgg() -> type[FeatureNetwork]:
     from nst_np.vgg import VGG
     return VGG
@@ -36,7 +62,13 @@ def _wavelet() -> type[FeatureNetwork]:
 
 
 #: By the names that the setting `style_loss` has for them.
-STYLE_LOSSES: dict[str, Callable[[], StyleKind]] = {"gram": _gram, "moments": _moments, "wasserstein": _wasserstein}
+STYLE_LOSSES: dict[str, Callable[[], StyleKind | JointKind]] = {
+    "gram": _gram, "moments": _moments, "wasserstein": _wasserstein, "remd": _remd, "palette": _palette,
+    "nearest": _nearest}
+
+#: By the names that the setting `content_loss` has for them.
+CONTENT_LOSSES: dict[str, Callable[[], ContentKind | JointKind]] = {
+    "features": _features, "self-similarity": _self_similarity}
 
 #: By the names that the setting `network` has for them.
 NETWORKS: dict[str, Callable[[], type[FeatureNetwork]]] = {"auto": _vgg, "vgg19": _vgg, "vgg16": _vgg,

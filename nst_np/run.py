@@ -22,6 +22,7 @@ from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 from nst_np.registry import NETWORKS
 from nst_np.results import Step, StylizeResult, picture_of, to_uint8
+from nst_np.terms import own_layers
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
 
@@ -124,7 +125,7 @@ class Steps:
             if self._best is not None:
                 start = canvas.next_start(self._best.pixels, start)
             start = canvas.extend(start, self.plan.margin(factor))
-            minimization = yield from self._one_size(self._objective(factor), start, factor)
+            minimization = yield from self._one_size(self._objective(factor, start), start, factor)
             if self.done == self._last < self.iterations:
                 self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
                 return
@@ -149,7 +150,12 @@ class Steps:
             assert minimization.best is not None  # it begins with an evaluation
             return _Best(minimization.best, shape, picture)
 
-        minimization = descent.minimization(function, start, self.config.iterations)
+        def redraw(iteration: int) -> None:
+            nonlocal objective
+            objective = objective.redrawn(iteration)
+
+        minimization = descent.minimization(function, start, self.config.iterations,
+                                            redraw if objective.is_drawn else None)
         for iterate in minimization:
             if not iterate.iteration and self.history:
                 continue  # it is where the size before ended
@@ -178,13 +184,13 @@ class Steps:
         total = sum(every**2 for every in factors) * self.config.iterations
         return (before + iteration * factor**2) / total
 
-    def _objective(self, factor: float) -> Objective:
+    def _objective(self, factor: float, start: Pixels) -> Objective:
         content = self._content
         if content is not None:
             content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
         styles = [canvas.scaled(style, canvas.style_factor(style.shape, factor)) for style in self._styles]
         with self._explained(factor):
-            return objective_of(self.config, self.network, content, styles)
+            return objective_of(self.config, self.network, content, styles, start)
 
     @contextmanager
     def _explained(self, factor: float) -> Iterator[None]:
@@ -228,24 +234,25 @@ class _Best:
         return picture_of(self.point.x, self.canvas, self.shape)
 
 
-def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None,
-                 styles: Sequence[Pixels]) -> Objective:
-    """What the settings say is to be minimised. An image that weighs nothing is not looked at."""
+def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
+                 start: Pixels) -> Objective:
+    """What the settings say is to be minimised, from `start` on. An image that weighs nothing is not looked at."""
     return Objective(
         network, content=content if config.content_weight else None,
         style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,
-        tv_normalization=config.tv_normalization, style_loss=config.style_loss, style_blend=config.style_blend,
-        blend_by=config.blend_by,
+        tv_normalization=config.tv_normalization, content_loss=config.content_loss, style_loss=config.style_loss,
+        picture=start, style_blend=config.style_blend, blend_by=config.blend_by,
         repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
 
 
 def _taps(config: Config) -> list[str]:
     """The layers that a VGG will be tapped at."""
-    return [*(config.content_layers or CONTENT_LAYERS), *(config.style_layers or STYLE_LAYERS)]
+    content, style = own_layers(config.content_loss, config.style_loss)
+    return [*(config.content_layers or [*CONTENT_LAYERS, *content]), *(config.style_layers or [*STYLE_LAYERS, *style])]
 
 
 def _one_blas_thread() -> AbstractContextManager[None]:

@@ -16,43 +16,43 @@ from nst_np import losses
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError
-from nst_np.losses import Loss, Statistic
+from nst_np.losses import JointLoss, Loss, Measure, Statistic
+from nst_np.losses.base import measures_of, weighed
+from nst_np.losses.sampling import Grids, JointKind, Seen
 from nst_np.network import FeatureNetwork, Statistics
-from nst_np.registry import STYLE_LOSSES
+from nst_np.registry import CONTENT_LOSSES, STYLE_LOSSES
 
 T = TypeVar("T")
 PIXELS = "pixels"  # the tap of what looks at the image itself
+MIDDLE = 127.5  # that pixels are counted from where their directions are compared
+BLENDS = ("grams", "losses")
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
                     "mean": losses.MeanTotalVariation}
-CONTENT_LOSSES: dict[str, Callable[[Backend, Array, bool], Loss]] = {
-    "published": lambda backend, P, center: losses.ContentLoss(P),
-    "relative": lambda backend, P, center: losses.RelativeContentLoss(P, losses.variation(backend, P), center),
-    "mean": lambda backend, P, center: losses.MeanContentLoss(P, P.size),
-}
+NORMALIZATIONS = tuple(TOTAL_VARIATIONS)
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """One loss at one tap: what it adds to the objective is ``group_weight * layer_weight * share * loss``.
+    """One loss at its taps: what it adds to the objective is ``group_weight * layer_weight * share * loss``.
 
     Attributes
     ----------
     group : what reports add it up with: ``"content"``, ``"style"`` or ``"tv"``.
-    tap : the layer it looks at, or ``"pixels"``.
+    taps : the layers it looks at, of which ``"pixels"`` may be one.
     loss : value and gradient, unweighted.
     group_weight, layer_weight : α, β or the TV weight; and w_l.
     share : of a kind of style loss among several, and of one style image among several that have a loss each; else 1.
     """
 
     group: str
-    tap: str
-    loss: Loss
+    taps: tuple[str, ...]
+    loss: Loss | JointLoss
     group_weight: float = 1.0
     layer_weight: float = 1.0
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        weights = ((f"{self.group}_weight", self.group_weight), (f"the weight of {self.tap}", self.layer_weight),
+        weights = ((f"{self.group}_weight", self.group_weight), (f"the weight of {self.taps[0]}", self.layer_weight),
                    (f"a share of the {self.group} loss", self.share))
         for name, weight in weights:
             if not 0 <= weight < math.inf:
@@ -61,7 +61,9 @@ class Term:
     @property
     def name(self) -> str:
         """What reports call it."""
-        return self.group if self.tap == PIXELS else f"{self.group} {self.tap}"
+        if isinstance(self.loss, JointLoss):
+            return f"{self.group} {self.loss.name}"
+        return self.group if self.taps == (PIXELS,) else f"{self.group} {self.taps[0]}"
 
     @property
     def weight(self) -> float:
@@ -69,11 +71,12 @@ class Term:
         return self.group_weight * self.layer_weight * self.share
 
 
-def by_tap(terms: Sequence[Term]) -> dict[str, list[Term]]:
-    """The terms of each tap."""
-    taps: dict[str, list[Term]] = {}
+def measures_by_tap(terms: Sequence[Term]) -> dict[str, list[Measure]]:
+    """What all terms measure at each tap, in their order."""
+    taps: dict[str, list[Measure]] = {}
     for term in terms:
-        taps.setdefault(term.tap, []).append(term)
+        for tap, measure in zip(term.taps, measures_of(term.loss), strict=True):
+            taps.setdefault(tap, []).append(measure)
     return taps
 
 
@@ -83,19 +86,20 @@ def weigh(network: FeatureNetwork, terms: Sequence[Term],
 
     Parameters
     ----------
-    statistics : of the terms of each tap, in their order.
+    statistics : as `measures_by_tap` has them.
     """
     total = 0.0
     values: dict[str, float] = {}
     groups = dict.fromkeys((term.group for term in terms), 0.0)
     d_statistics: Statistics = {tap: [] for tap in statistics}
     for term in terms:
-        place = d_statistics[term.tap]
-        value, d_statistic = term.loss.value_and_grad(network.backend, statistics[term.tap][len(place)])
-        place.append(tuple(d * term.weight for d in d_statistic))
+        found = [statistics[tap][len(d_statistics[tap])] for tap in term.taps]
+        value, every = weighed(network.backend, term.loss, found)
+        for tap, d_statistic in zip(term.taps, every, strict=True):
+            d_statistics[tap].append(tuple(d * term.weight for d in d_statistic))
         total += term.weight * value
         groups[term.group] += term.layer_weight * term.share * value
-        if term.tap != PIXELS:
+        if term.name != term.group:
             values[term.name] = values.get(term.name, 0.0) + term.share * value
     return {"total": total, **groups, **values}, d_statistics
 
@@ -103,56 +107,87 @@ def weigh(network: FeatureNetwork, terms: Sequence[Term],
 # --- content ----------------------------------------------------------------------------------------------------------
 
 
-def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, float], weight: float = 1.0, *,
-                  normalization: str = "published", center: bool = False) -> list[Term]:
-    """A content loss at each layer, aimed at the features of an image (H, W, 3) RGB 0–255.
+def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, float] | None = None,
+                  weight: float = 1.0, *, kinds: Mapping[str, float] | None = None, normalization: str = "published",
+                  center: bool = False, shapes: Sequence[tuple[int, ...]] = ()) -> list[Term]:
+    """Content losses of each kind, aimed at the features of an image (H, W, 3) RGB 0–255.
 
     Parameters
     ----------
-    layers : ``{layer: w_l}``.
+    layers : ``{layer: w_l}``; by default those of the kind.
     weight : α.
+    kinds : weights of the kinds of loss, by their names in `nst_np.registry.CONTENT_LOSSES`; by default that of
+        features alone.
     normalization, center : see `nst_np.Objective`.
+    shapes : of other images that layers that are not named have to fit.
     """
-    network.check_taps(layers)
-    network.check_size(image.shape, layers, "content image")
-    aim = _chosen("normalization", normalization, CONTENT_LOSSES)
-    return [Term("content", layer, aim(network.backend, P, center), weight, layers[layer])
-            for layer, P in network.features(image, layers, any_range=True).items()]
+    _chosen("normalization", normalization, dict.fromkeys(NORMALIZATIONS))
+    backend, terms = network.backend, []
+    for name, share in (kinds or {"features": 1.0}).items():
+        kind = _chosen("content_loss", name, CONTENT_LOSSES)()
+        usual = network.default_layers(image.shape, *shapes)[0]
+        at = dict(layers) if layers is not None else kind_layers(network, kind, usual)
+        network.check_taps(at)
+        network.check_size(image.shape, at, "content image")
+        if isinstance(kind, JointKind):
+            terms.append(_joint_term(network, kind, at, image, [], [], normalization, ("content", weight, share)))
+            continue
+        features = network.features(image, at, any_range=True)
+        terms += [Term("content", (layer,), kind.aim(backend, normalization, P, center), weight, at[layer], share)
+                  for layer, P in features.items()]
+    return terms
 
 
 # --- style ------------------------------------------------------------------------------------------------------------
 
 
-def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mapping[str, float], weight: float = 1.0, *,
-                kinds: Mapping[str, float] | None = None, normalization: str = "published",
-                blend: Sequence[float] | None = None, blend_by: str = "grams") -> list[Term]:
-    """A style loss of each kind at each layer, aimed at the statistics of images (H, W, 3) RGB 0–255.
+def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mapping[str, float] | None = None,
+                weight: float = 1.0, *, kinds: Mapping[str, float] | None = None, normalization: str = "published",
+                blend: Sequence[float] | None = None, blend_by: str = "grams",
+                picture: Array | None = None, content: Array | None = None,
+                shapes: Sequence[tuple[int, ...]] = ()) -> list[Term]:
+    """Style losses of each kind, aimed at the statistics of images (H, W, 3) RGB 0–255.
 
     Parameters
     ----------
-    layers : ``{layer: w_l}``.
+    layers : ``{layer: w_l}``; by default those of the kind.
     weight : β.
     kinds : weights of the kinds of loss, by their names in `nst_np.registry.STYLE_LOSSES`; by default that of
         Gram matrices alone.
-    normalization, blend, blend_by : see `nst_np.Objective`.
+    normalization, blend, blend_by, picture, content : see `nst_np.Objective`.
+    shapes : of other images that layers that are not named have to fit.
     """
-    _chosen("normalization", normalization, CONTENT_LOSSES)  # which all kinds have
+    _chosen("normalization", normalization, dict.fromkeys(NORMALIZATIONS))
+    _chosen("blend_by", blend_by, dict.fromkeys(BLENDS))
     terms = []
     for name, share_of_kind in (kinds or {"gram": 1.0}).items():
-        style = _chosen("style_loss", name, STYLE_LOSSES)()
-        each = [_per_position(network, image, layers, style.look) for image in images]
-        for share, targets in _blended(each, _shares(blend, len(images)), blend_by):
+        kind = _chosen("style_loss", name, STYLE_LOSSES)()
+        usual = network.default_layers(*(image.shape for image in images), *shapes)[1]
+        at = dict(layers) if layers is not None else kind_layers(network, kind, usual)
+        for image in images:
+            network.check_taps(at)
+            network.check_size(image.shape, at, "style image")
+        shares = _shares(blend, len(images))
+        if isinstance(kind, JointKind):
+            if picture is None:
+                raise InputError(f"style loss {name!r} has to know the picture's size: a content image or `picture`")
+            seen = picture if content is None else kind.content_share * content + (1 - kind.content_share) * picture
+            each = [(1.0, images, shares)] if blend_by == "grams" else [
+                (share, [image], [1.0]) for share, image in zip(shares, images, strict=True)]
+            terms += [_joint_term(network, kind, at, seen, some, its, normalization,
+                                  ("style", weight, share * share_of_kind)) for share, some, its in each]
+            continue
+        measured = [_per_position(network, image, at, kind.look) for image in images]
+        for share, targets in _blended(measured, shares, blend_by):
             for layer, target in targets.items():
-                loss = style.aim(network.backend, normalization, *target)
-                terms.append(Term("style", layer, loss, weight, layers[layer], share * share_of_kind))
+                loss = kind.aim(network.backend, normalization, *target)
+                terms.append(Term("style", (layer,), loss, weight, at[layer], share * share_of_kind))
     return terms
 
 
 def _per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float],
                   look: Loss) -> dict[str, tuple[Array, ...]]:
     """The sums that a loss looks at, over their number of positions, in the network's order of layers."""
-    network.check_taps(layers)
-    network.check_size(image.shape, layers, "style image")
     statistics, _ = network.measure(image, {layer: [look] for layer in layers})
     found = {}
     for layer in network.layers:
@@ -181,8 +216,6 @@ def _blended(each: Sequence[dict[str, tuple[Array, ...]]], shares: Sequence[floa
     """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
     if blend_by == "losses":
         return list(zip(shares, each, strict=True))
-    if blend_by != "grams":
-        raise InputError(f"blend_by must be one of grams, losses, not {blend_by!r}")
     return [(1.0, {layer: tuple(sum(share * one for share, one in zip(shares, ones, strict=True))
                                 for ones in zip(*(targets[layer] for targets in each), strict=True))
                    for layer in each[0]})]
@@ -193,32 +226,98 @@ def _blended(each: Sequence[dict[str, tuple[Array, ...]]], shares: Sequence[floa
 
 def tv_term(weight: float = 1.0, *, normalization: str = "published") -> Term:
     """The total variation of the pixels, times γ."""
-    return Term("tv", PIXELS, _chosen("tv_normalization", normalization, TOTAL_VARIATIONS)(), weight)
+    return Term("tv", (PIXELS,), _chosen("tv_normalization", normalization, TOTAL_VARIATIONS)(), weight)
+
+
+# --- losses of several taps -------------------------------------------------------------------------------------------
+
+
+def kind_layers(network: FeatureNetwork, kind: object, usual: Mapping[str, float]) -> dict[str, float]:
+    """The layers of a kind of loss where none are named: its own, if the network has them, else the usual ones."""
+    if isinstance(kind, JointKind) and set(kind.layers) <= set(network.layers):
+        return dict.fromkeys(kind.layers, 1.0)
+    return dict(usual)
+
+
+def own_layers(content: Mapping[str, float] | None, style: Mapping[str, float] | None) -> tuple[list[str], list[str]]:
+    """The layers of a VGG that kinds of content and of style loss have where none are named, beside the usual ones."""
+    chosen = [CONTENT_LOSSES[name]() for name in content or ()], [STYLE_LOSSES[name]() for name in style or ()]
+    own = ([layer for kind in kinds if isinstance(kind, JointKind) for layer in kind.layers] for kinds in chosen)
+    return next(own), next(own)
+
+
+def _joint_term(network: FeatureNetwork, kind: JointKind, layers: Mapping[str, float], picture: Array,
+                styles: Sequence[Array], shares: Sequence[float], normalization: str,
+                place: tuple[str, float, float]) -> Term:
+    """The term of all layers, whose weights multiply their features.
+
+    Parameters
+    ----------
+    picture : (H, W, 3), the content image, or what is painted first.
+    place : group, its weight, and the share of the term.
+    """
+    taps = (PIXELS,) * kind.has_pixels + tuple(layer for layer in network.layers if layer in layers)
+    scales = tuple((MIDDLE, 1.0) if tap == PIXELS else (0.0, layers[tap]) for tap in taps)
+    seen, *others = (_seen(network, image, taps) for image in (picture, *styles))
+    loss = kind.aim(network.backend, normalization, scales, seen, others, shares)
+    group, weight, share = place
+    return Term(group, taps, loss, weight, 1.0, share)
+
+
+def _seen(network: FeatureNetwork, image: Array, taps: Sequence[str]) -> Seen:
+    """An image, as losses of several taps are aimed at it."""
+    height, width = image.shape[:2]
+    strides = [1 if tap == PIXELS else network.stride(tap) for tap in taps]
+    grids = Grids((height, width), tuple((stride, height // stride, width // stride) for stride in strides),
+                  network.backend.dtype)
+
+    def look(measures: Sequence[Measure]) -> list[Statistic]:
+        by_tap = {tap: [measure] for tap, measure in zip(taps, measures, strict=True)}
+        of_pixels = by_tap.pop(PIXELS, [])
+        found: dict[str, list[Statistic]] = network.measure(image, by_tap)[0] if by_tap else {}
+        found[PIXELS] = [measure.statistic(network.backend, network.as_image(image)) for measure in of_pixels]
+        return [found[tap][0] for tap in taps]
+
+    return Seen(grids, look)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
-def loss_examples() -> dict[str, Callable[[Backend, Array], Loss]]:
+def loss_examples() -> dict[str, Callable[[Backend, Array], Loss | JointLoss]]:
     """A loss of each kind and normalisation: ``example(backend, T)`` aims it at target features T.
 
     The tests check the gradient, the additivity over regions and the purity of each of them.
     """
-    examples: dict[str, Callable[[Backend, Array], Loss]] = {
-        f"content, {name}": partial(_content_example, name, False) for name in CONTENT_LOSSES}
-    examples["content, relative, centred"] = partial(_content_example, "relative", True)
+    examples: dict[str, Callable[[Backend, Array], Loss | JointLoss]] = {
+        f"{kind}, {name}": partial(_content_example, kind, name, False)
+        for kind in CONTENT_LOSSES for name in NORMALIZATIONS}
+    examples["features, relative, centred"] = partial(_content_example, "features", "relative", True)
     examples |= {f"{kind}, {name}": partial(_style_example, kind, name)
-                 for kind in STYLE_LOSSES for name in CONTENT_LOSSES}
+                 for kind in STYLE_LOSSES for name in NORMALIZATIONS}
     return examples | {f"tv, {name}": partial(_tv_example, name) for name in TOTAL_VARIATIONS}
 
 
-def _content_example(normalization: str, center: bool, backend: Backend, T: Array) -> Loss:
-    return CONTENT_LOSSES[normalization](backend, T, center)
+def _content_example(name: str, normalization: str, center: bool, backend: Backend, T: Array) -> Loss | JointLoss:
+    kind = CONTENT_LOSSES[name]()
+    if isinstance(kind, JointKind):
+        seen = _seen_features(backend, T)
+        return kind.aim(backend, normalization, ((0.0, 1.0),), seen, [], [])
+    return kind.aim(backend, normalization, T, center)
 
 
-def _style_example(kind: str, normalization: str, backend: Backend, T: Array) -> Loss:
-    style = STYLE_LOSSES[kind]()
-    return style.aim(backend, normalization, *_means(style.look.statistic(backend, T)))
+def _style_example(name: str, normalization: str, backend: Backend, T: Array) -> Loss | JointLoss:
+    kind = STYLE_LOSSES[name]()
+    if isinstance(kind, JointKind):
+        seen = _seen_features(backend, T)
+        return kind.aim(backend, normalization, ((0.0, 1.0),), seen, [seen], [1.0])
+    return kind.aim(backend, normalization, *_means(kind.look.statistic(backend, T)))
+
+
+def _seen_features(backend: Backend, T: Array) -> Seen:
+    """Features at a single tap, with the stride of pixels, of which few are drawn: the more, the more kinks."""
+    grids = Grids((T.shape[0], T.shape[1]), ((1, T.shape[0], T.shape[1]),), backend.dtype, most=9)
+    return Seen(grids, lambda measures: [measure.statistic(backend, T) for measure in measures])
 
 
 def _tv_example(normalization: str, backend: Backend, T: Array) -> Loss:

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from nst_np import gradcheck
 from nst_np.backend import make_backend
 from nst_np.layers import LAYERS, WaveletBank
 from nst_np.objective import Objective
@@ -48,6 +49,11 @@ def loss_example(name, height=6, width=7, channels=5, seed=0):
     rng = np.random.default_rng(seed)
     F, T = rng.standard_normal((height, width, channels)) + 0.5, rng.standard_normal((height, width, channels))
     return loss_examples()[name](BACKEND, T), F
+
+
+def loss_steps(loss):
+    """Lengths of steps for differences of a loss: those of nearest places and of absolute values have kinks nearby."""
+    return (1e-6, 1e-5) if getattr(loss, "is_drawn", False) else (gradcheck.STEP, 0.1)
 
 
 @cache

@@ -15,10 +15,11 @@ import numpy as np
 from tests import cuda_on_cpu
 
 FUNCTIONS = (
-    "abs", "concatenate", "dot", "empty", "empty_like", "eye", "matmul", "maximum", "mean", "multiply", "packbits",
-    "pad", "sqrt", "subtract", "sum", "trace", "unpackbits", "where", "zeros", "zeros_like",
+    "abs", "arange", "concatenate", "dot", "empty", "empty_like", "eye", "matmul", "maximum", "mean", "multiply",
+    "packbits", "pad", "sign", "sqrt", "subtract", "sum", "trace", "unpackbits", "where", "zeros", "zeros_like",
 )  # fmt: skip
-METHODS = ("reshape", "swapaxes", "transpose", "sum", "mean", "max", "astype", "copy", "conj", "ravel", "clip")
+METHODS = ("argmax", "argmin", "astype", "clip", "conj", "copy", "max", "mean", "ravel", "reshape", "sum", "swapaxes",
+           "transpose")
 SCALARS = (bool, int, float, complex)
 
 

@@ -74,10 +74,10 @@ def test_total_variation_alone():
 def test_losses_that_reach_beyond_a_piece(name, layer):
     """Also for the features of a layer, and where pieces are smaller than the network takes."""
     x, net = image(64, 60, 3), network(name)
-    whole = Objective(net, [Term("tv", layer, TotalVariation())]).evaluate(x)
+    whole = Objective(net, [Term("tv", (layer,), TotalVariation())]).evaluate(x)
     F = net.features(x, [layer])[layer]
     assert whole.value == pytest.approx((np.diff(F, axis=0) ** 2).sum() + (np.diff(F, axis=1) ** 2).sum())
-    assert_same(Objective(net, [Term("tv", layer, TotalVariation())], pieces=36).evaluate(x), whole, 1e-11)
+    assert_same(Objective(net, [Term("tv", (layer,), TotalVariation())], pieces=36).evaluate(x), whole, 1e-11)
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS))

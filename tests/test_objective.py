@@ -279,5 +279,5 @@ def test_style_losses_are_mixed_by_their_weights(name, networks):
             Objective(networks[name], style=image(40, 50, 2), style_loss={"gram": weight})
     with pytest.raises(InputError, match="all weights of the objective are 0: nothing to minimise"):
         Objective(networks[name], style=image(40, 50, 2), style_weight=0)
-    with pytest.raises(InputError, match="style_loss must be one of gram, moments, wasserstein, not 'w2'"):
+    with pytest.raises(InputError, match="style_loss must be one of gram, .*, not 'w2'"):
         Objective(networks[name], style=image(40, 50, 2), style_loss={"w2": 1.0})

@@ -103,6 +103,15 @@ def _correlate(strips: Strips, xp: Any, x: Array, size: tuple[int, int], kernel:
     return y
 
 
+def sparse_product(xp: Any, matrix: Any, X: Array) -> Array:
+    """``W X``, (n, N), of a sparse matrix W of SciPy's in rows, (n, m), and X, (m, N): each element in one thread."""
+    y = xp.empty((matrix.shape[0], X.shape[1]), dtype=X.dtype)
+    starts, columns = (xp.asarray(array, dtype="int32") for array in (matrix.indptr, matrix.indices))
+    values = xp.asarray(matrix.data, dtype=X.dtype)
+    _sparse_product(xp)(starts, columns, values, xp.ascontiguousarray(X), X.shape[1], y, size=y.size)
+    return y
+
+
 # --- kernels ----------------------------------------------------------------------------------------------------------
 #
 # An ElementwiseKernel runs its code for each i below `size`, in a thread of its own; T is float or double. Loops over
@@ -240,3 +249,15 @@ def _output_transform(xp: Any, biased: bool, rectified: bool, pooled: bool) -> K
     bias, words = "raw T bias, " if biased else "", ", raw uint32 words" if rectified else ""
     given = f"raw T M, {bias}int32 height, int32 width, int32 K, int32 columns, int32 top, int32 tiles"
     return xp.ElementwiseKernel(given, f"raw T y{words}", code, "transform_output")
+
+
+@lru_cache
+def _sparse_product(xp: Any) -> Kernel:
+    """Row i / N of W times column i % N of X."""
+    code = """
+    T sum = 0;
+    for (int k = starts[i / N]; k < starts[i / N + 1]; ++k) sum += values[k] * X[(size_t)columns[k] * N + i % N];
+    y[i] = sum;
+    """
+    given = "raw int32 starts, raw int32 columns, raw T values, raw T X, int32 N"
+    return xp.ElementwiseKernel(given, "raw T y", code, "sparse_product")

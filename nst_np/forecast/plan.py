@@ -10,6 +10,7 @@ from nst_np import canvas, images
 from nst_np.canvas import STYLE_AREA, scaled_shape
 from nst_np.config import Config, replace
 from nst_np.network import FeatureNetwork
+from nst_np.terms import own_layers
 
 Layers = Mapping[str, float]
 Shape = tuple[int, int]  # height, width
@@ -97,7 +98,10 @@ class Plan:
         """Content and style layers at one of the sizes, none for an image that is not looked at."""
         shapes = [self.seen(factor)] * self.content + self.seen_styles(factor)
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
-        chosen = self.config.content_layers or defaults[0], self.config.style_layers or defaults[1]
+        own = own_layers(self.config.content_loss, self.config.style_loss)
+        usual = [{**layers, **{name: 1.0 for name in others if name in network.layers}}
+                 for layers, others in zip(defaults, own, strict=True)]
+        chosen = self.config.content_layers or usual[0], self.config.style_layers or usual[1]
         return chosen[0] if self.content else {}, chosen[1] if self.styles else {}
 
     def check_layers(self, network: FeatureNetwork) -> None:

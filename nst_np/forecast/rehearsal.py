@@ -25,8 +25,8 @@ from nst_np.forecast.plan import Layers, Plan, area
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
-Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels]], Objective]
-"""Makes a run's objective from settings, network, content and style images."""
+Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels], Pixels], Objective]
+"""Makes a run's objective from settings, network, content image, style images and what is painted first."""
 Watching = Callable[[], AbstractContextManager[memory.Watch]]
 
 # Sides of the two square canvases on a CPU, in pixels: large enough for networks to work in bands and strips of about
@@ -111,8 +111,10 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
     if backend.device != "cpu":
         places.insert(0, (gpu_sides(plan), lambda: memory.watch(backend)))
     sides = places[0][0]
-    content, style = (_moved(network, layers, min(sides + CPU_SIDES)) for layers in plan.layers(network))
-    config = replace(plan.config, content_layers=content or None, style_layers=style or None)
+    content, style = plan.layers(network)
+    moved = {name: there for name, layers in (("content_layers", content), ("style_layers", style))
+             if (there := _moved(network, layers, min(sides + CPU_SIDES))) != layers}
+    config = replace(plan.config, **moved)
 
     def on(side: int) -> _Canvas:
         return _Canvas(config, network, build, side, bool(content), len(plan.styles) if style else 0)
@@ -185,7 +187,7 @@ class _Canvas:
             return watch.peak(), kept, built - kept
 
     def _objective(self) -> Objective:
-        return self._build(self._config, self._network, self._content, self._styles)
+        return self._build(self._config, self._network, self._content, self._styles, self._image)
 
     def _evaluate(self, objective: Objective) -> None:
         self._network.backend.to_host(objective.evaluate(self._image).gradient)  # which also waits for a GPU

@@ -1,4 +1,4 @@
-"""What every loss is: a sum over positions followed by a small function.
+"""What every loss is: sums over positions, which are its measures, followed by a small function.
 
 The paper writes a layer's features as ``F`` of N_l channels by M_l positions; here an activation is ``(H, W, N)``, and
 ``Ft = F.reshape(M, N)`` is the paper's ``Fᵀ``.
@@ -7,7 +7,7 @@ The paper writes a layer's features as ``F`` of N_l channels by M_l positions; h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from nst_np.arrays import Array
@@ -19,10 +19,10 @@ Region = tuple[slice, slice]  # rows and columns of features
 TINY = 1e-12  # keeps the relative losses finite where the target is constant or zero
 
 
-class Loss(ABC):
-    """A loss of the features at one tap, computed in three steps, so that it can be computed piece by piece.
+class Measure(ABC):
+    """What a loss measures at one tap: sums over positions, so that they can be taken piece by piece.
 
-    Losses are immutable data. No loss knows a weight: `nst_np.terms` has them all.
+    Measures and losses are immutable data. No loss knows a weight: `nst_np.terms` has them all.
 
     Attributes
     ----------
@@ -31,8 +31,8 @@ class Loss(ABC):
 
     reach: ClassVar[int] = 0
 
-    def at(self, region: Region) -> Loss:
-        """The same loss, for `statistic` and `pull_back` of the features in a region, and in its reach beyond it."""
+    def at(self, region: Region) -> Measure:
+        """The same, for `statistic` and `pull_back` of the features in a region, and in its reach beyond it."""
         return self
 
     @abstractmethod
@@ -44,12 +44,39 @@ class Loss(ABC):
         return tuple(x + y for x, y in zip(a, b, strict=True))
 
     @abstractmethod
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
+
+
+class Loss(Measure):
+    """A loss of the features at one tap, which is its own measure."""
+
+    @abstractmethod
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """The loss E, and dE/d(statistic), entry by entry. Counts of positions, which come last, get no derivative."""
 
+
+class JointLoss(ABC):
+    """A loss of what is measured at several taps.
+
+    Attributes
+    ----------
+    name : what reports call it.
+    measures : one for each tap.
+    is_drawn : whether it looks at random places or directions, so that another draw is another loss.
+    """
+
+    name: ClassVar[str]
+    is_drawn: ClassVar[bool] = False
+    measures: tuple[Measure, ...]
+
     @abstractmethod
-    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
-        """dE/dF, shaped like F; or `add_to`, changed in place, with dE/dF added."""
+    def value_and_grad(self, backend: Backend, statistics: Sequence[Statistic]) -> tuple[float, list[Statistic]]:
+        """The loss E, and dE/d(statistic) of each measure."""
+
+    def redrawn(self, seed: int) -> JointLoss:
+        """The same with another draw, where it is drawn."""
+        return self
 
 
 class StyleKind(NamedTuple):
@@ -65,10 +92,27 @@ class StyleKind(NamedTuple):
     aim: Callable[..., Loss]
 
 
-def value_and_grad(backend: Backend, loss: Loss, F: Array) -> tuple[float, Array]:
-    """The three steps in a row: the loss of F, and dE/dF."""
-    value, d_statistic = loss.value_and_grad(backend, loss.statistic(backend, F))
-    return value, loss.pull_back(backend, F, d_statistic)
+def measures_of(loss: Loss | JointLoss) -> tuple[Measure, ...]:
+    """What a loss measures, at each of its taps."""
+    return (loss,) if isinstance(loss, Loss) else loss.measures
+
+
+def weighed(backend: Backend, loss: Loss | JointLoss, statistics: Sequence[Statistic]) -> tuple[float, list[Statistic]]:
+    """The loss E, and dE/d(statistic) of each of its measures."""
+    if isinstance(loss, JointLoss):
+        return loss.value_and_grad(backend, statistics)
+    value, d_statistic = loss.value_and_grad(backend, *statistics)
+    return value, [d_statistic]
+
+
+def value_and_grad(backend: Backend, loss: Loss | JointLoss, *features: Array) -> tuple[float, Any]:
+    """The three steps in a row: the loss of the features F at each tap, and dE/dF of each; of one tap, as an array."""
+    measures = measures_of(loss)
+    found = [measure.statistic(backend, F) for measure, F in zip(measures, features, strict=True)]
+    value, d_statistics = weighed(backend, loss, found)
+    gradients = [measure.pull_back(backend, F, d)
+                 for measure, F, d in zip(measures, features, d_statistics, strict=True)]
+    return value, gradients[0] if len(gradients) == 1 else gradients
 
 
 def total(backend: Backend, array: Array) -> float:

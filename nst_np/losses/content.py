@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nst_np.arrays import Array
@@ -112,3 +113,19 @@ class MeanContentLoss(ContentLoss):
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """E = s / (N M)."""
         return statistic[0] / self.elements, (1 / self.elements,)
+
+
+@dataclass(frozen=True)
+class ContentKind:
+    """A kind of content loss of one tap: ``aim(backend, normalization, P, center)`` makes it, of features P."""
+
+    aim: Callable[[Backend, str, Array, bool], Loss]
+
+
+def _aimed(backend: Backend, normalization: str, P: Array, center: bool) -> Loss:
+    if normalization == "relative":
+        return RelativeContentLoss(P, variation(backend, P), center)
+    return MeanContentLoss(P, P.size) if normalization == "mean" else ContentLoss(P)
+
+
+FEATURES = ContentKind(_aimed)

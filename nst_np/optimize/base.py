@@ -68,12 +68,14 @@ class Counted:
     ----------
     nfev : evaluations so far.
     best : None before the first one.
+    has_changed : set where the function is another one from here on, so that no best point before counts.
     """
 
     def __init__(self, function: Function, xp: Any) -> None:
         self._function, self._xp = function, xp
         self.nfev = 0
         self.best: Best | None = None
+        self.has_changed = False
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
         """Value and gradient at `x`; a `NumericalError` if either is NaN or infinite."""
@@ -82,6 +84,6 @@ class Counted:
         for what, number in (("loss", value), ("gradient", float(self._xp.abs(gradient).max()))):
             if not abs(number) < float("inf"):
                 raise NumericalError(f"the {what} is {number} at evaluation {self.nfev}; the run cannot go on")
-        if self.best is None or value < self.best.value:
-            self.best = Best(x.copy(), value, tuple(rest))
+        if self.best is None or self.has_changed or value < self.best.value:
+            self.best, self.has_changed = Best(x.copy(), value, tuple(rest)), False
         return value, gradient

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ METHODS: dict[str, Callable[..., Iterates]] = {
     "lbfgs": lbfgsb, "lbfgs-own": lbfgs, "adam": adam, "rmsprop": rmsprop, "momentum": momentum,
 }  # fmt: skip
 LEARNING_RATES = {"adam": 4.0, "rmsprop": 1.0, "momentum": 2.0}
+LINE_SEARCHES = {"lbfgs": 10, "lbfgs-own": 10}  # iterations for which a function should stay the same, else 1
 
 
 class Minimization:
@@ -37,6 +38,9 @@ class Minimization:
     bounds : the smallest and largest value that any element may take. None for no bounds.
     state : of an iterate of the same method and function, to go on from there: the next iterate is yielded first, and
         the iterations before it count. `x0` is then not looked at.
+    redraw : makes the function another one, as losses of random places do. It is called after every so many iterations
+        (`redraw_every`, by default `LINE_SEARCHES`), and given how many there were. Then methods that search along
+        lines start again, as what they remember is of another function; and the best point is the best since then.
 
     Attributes
     ----------
@@ -52,19 +56,25 @@ class Minimization:
     """
 
     def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
-                 learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None) -> None:
+                 learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None,
+                 redraw: Callable[[int], None] | None = None, redraw_every: int | None = None) -> None:
         if method not in METHODS:
             raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
         if bounds is not None and method == "lbfgs-own":
             raise InputError("optimizer lbfgs-own cannot keep to bounds; all others can")
         if state is not None and method == "lbfgs":
             raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
-        self._function, self._iterations = Counted(function, xp), iterations
+        counted = self._function = Counted(function, xp)
+        self._iterations = iterations
         if state is not None:
             self._function.best = Best(state["x"].copy(), state["value"], ())
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
-        self._points = METHODS[method](self._function, xp, x0, rate, bounds, None if state is None else dict(state))
+        self._start: Callable[[Vector, State | None], Iterates] = (
+            lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state))
+        self._points = self._start(x0, None if state is None else dict(state))
+        self._redraw, self._every = redraw, redraw_every or LINE_SEARCHES.get(method, 1)
+        self._starts_again, self._before = redraw is not None and method in LINE_SEARCHES, 0
         self.nit = 0 if state is None else state["iteration"]
         self.status, self._reason = "stopped", ""
 
@@ -74,14 +84,30 @@ class Minimization:
                 try:
                     iterate = next(self._points)
                 except StopIteration as end:
+                    if end.value is not None and self._starts_again and self._before < self.nit < self._iterations:
+                        self._draw(iterate.x)
+                        continue
                     if end.value is not None:  # else it was left before
                         self.status, self._reason = "converged", end.value
                     return
-                self.nit = iterate.iteration
-                yield iterate
+                if not iterate.iteration and self._before:
+                    continue  # where it started again
+                self.nit = self._before + iterate.iteration
+                yield iterate if not self._before else replace(iterate, iteration=self.nit)
+                if self._redraw is not None and 0 < self.nit < self._iterations and self.nit % self._every == 0:
+                    self._draw(iterate.x)
             self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
             self._points.close()
+
+    def _draw(self, x: Vector) -> None:
+        """Make the function another one; and start again, if the method has to."""
+        assert self._redraw is not None
+        self._redraw(self.nit)
+        self._function.has_changed = True
+        if self._starts_again:
+            self._points.close()
+            self._before, self._points = self.nit, self._start(x.copy(), None)
 
     @property
     def nfev(self) -> int:
