@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePath
 
 from nst_np.config import NO_IMAGE, Config
-from nst_np.registry import VGGS
+from nst_np.registry import ONE_TAP, VGGS
 
 _LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -47,9 +47,9 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.normalization != "relative":
         yield "center_content", f"normalization {config.normalization} has no such"
     if config.content_weight == 0:
-        yield "content_layers center_content", "content_weight is 0"
+        yield "content_layers content_loss center_content", "content_weight is 0"
     if no_content:
-        yield "content_weight content_layers center_content", "there is no content image"
+        yield "content_weight content_layers content_loss center_content", "there is no content image"
     if config.style is not None and len(config.styles) < 2:
         yield "blend_by", "there is one style image"
     if config.style_size is not None:
@@ -58,6 +58,8 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
         yield "style_layers style_loss blend_by", "style_weight is 0"
     if no_style:
         yield "style_weight style_layers style_loss style_size style_scale blend_by", "there is no style image"
+    if not {*(config.content_loss or ()), *(config.style_loss or ())} - ONE_TAP:
+        yield "redraw", "no loss looks at random places"
     if config.tv_weight == 0:
         yield "tv_normalization", "tv_weight is 0"
     if config.tileable:

@@ -69,6 +69,7 @@ STYLE_LOSSES: dict[str, Callable[[], StyleKind | JointKind]] = {
 #: By the names that the setting `content_loss` has for them.
 CONTENT_LOSSES: dict[str, Callable[[], ContentKind | JointKind]] = {
     "features": _features, "self-similarity": _self_similarity}
+ONE_TAP = {"gram", "moments", "wasserstein", "features"}  # whose losses look at each layer for itself, at all places
 
 #: By the names that the setting `network` has for them.
 NETWORKS: dict[str, Callable[[], type[FeatureNetwork]]] = {"auto": _vgg, "vgg19": _vgg, "vgg16": _vgg,
