@@ -133,7 +133,9 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
     of_pixels = losses.pop(PIXELS, [])
     found, backward = network.measure(x, losses)
     pixels, to_image = _pixels(network, x)
-    of_pixels = [loss.at((slice(0, x.shape[0]), slice(0, x.shape[1]))) for loss in of_pixels]
+    first = int(network.repeats)  # where its own pixels begin in an image that is continued
+    region = slice(first, first + x.shape[0]), slice(first, first + x.shape[1])
+    of_pixels = [loss.at(region) for loss in of_pixels]
     found[PIXELS] = [loss.statistic(backend, pixels) for loss in of_pixels]
     values, d_statistics = weigh(network, terms, found)
     del found

@@ -23,7 +23,7 @@ from nst_np.registry import STYLE_LOSSES
 T = TypeVar("T")
 PIXELS = "pixels"  # the tap of what looks at the image itself
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
-                    "mean": losses.MeanTotalVariation}
+                    "mean": losses.MeanTotalVariation, "nine-point": losses.NinePointTotalVariation}
 CONTENT_LOSSES: dict[str, Callable[[Backend, Array, bool], Loss]] = {
     "published": lambda backend, P, center: losses.ContentLoss(P),
     "relative": lambda backend, P, center: losses.RelativeContentLoss(P, losses.variation(backend, P), center),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nst_np.errors import InputError
+from nst_np.optimize.averaging import Average
 from nst_np.optimize.base import Best, Bounds, Counted, Function, Iterate, Iterates, State, Vector
 from nst_np.optimize.first_order import adam, momentum, rmsprop
 from nst_np.optimize.lbfgs import lbfgs
@@ -37,6 +38,10 @@ class Minimization:
     bounds : the smallest and largest value that any element may take. None for no bounds.
     state : of an iterate of the same method and function, to go on from there: the next iterate is yielded first, and
         the iterations before it count. `x0` is then not looked at.
+    average : if not None, the decay of a moving average of the iterates (`nst_np.optimize.averaging.Average`), which
+        takes the place of their x, and of the best point's.
+    beta2 : Adam's β₂, by default 0.999.
+    carried : what Adam begins with instead of nothing, from `nst_np.optimize.first_order.moments`.
 
     Attributes
     ----------
@@ -52,19 +57,26 @@ class Minimization:
     """
 
     def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
-                 learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None) -> None:
+                 learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None,
+                 average: float | None = None, beta2: float | None = None, carried: State | None = None) -> None:
         if method not in METHODS:
             raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
         if bounds is not None and method == "lbfgs-own":
             raise InputError("optimizer lbfgs-own cannot keep to bounds; all others can")
         if state is not None and method == "lbfgs":
             raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
+        if method != "adam" and (beta2, carried) != (None, None):
+            raise InputError(f"optimizer {method} has no beta2 and takes no moments; adam does")
         self._function, self._iterations = Counted(function, xp), iterations
+        self._average = None if average is None else Average(average, state)
         if state is not None:
             self._function.best = Best(state["x"].copy(), state["value"], ())
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
-        self._points = METHODS[method](self._function, xp, x0, rate, bounds, None if state is None else dict(state))
+        options = {"beta2": beta2, "carried": carried} if method == "adam" else {}
+        self._points = METHODS[method](self._function, xp, x0, rate, bounds, None if state is None else dict(state),
+                                       **options)
+        self._averaged: Best | None = None
         self.nit = 0 if state is None else state["iteration"]
         self.status, self._reason = "stopped", ""
 
@@ -78,6 +90,9 @@ class Minimization:
                         self.status, self._reason = "converged", end.value
                     return
                 self.nit = iterate.iteration
+                if self._average is not None:
+                    iterate = self._average.of(iterate)
+                    self._averaged = Best(iterate.x, iterate.value, self._rest(iterate))
                 yield iterate
             self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
@@ -90,8 +105,13 @@ class Minimization:
 
     @property
     def best(self) -> Best | None:
-        """The best point of them; None before the first."""
-        return self._function.best
+        """The best point of them, or the average with what was found at the latest iterate; None before the first."""
+        return self._function.best if self._average is None else self._averaged
+
+    def _rest(self, iterate: Iterate) -> tuple[Any, ...]:
+        """What else the function returned at an iterate: a line search may end at a point before its last one."""
+        best = self._function.best
+        return best.rest if best is not None and best.value == iterate.value else self._function.rest
 
     @property
     def message(self) -> str:
@@ -105,7 +125,7 @@ class OptimizeResult:
 
     Attributes
     ----------
-    x, value : the point, and the function there.
+    x, value : the point, and the function there; or the average, and the function at the last iterate.
     nit, nfev : iterations and evaluations of the function.
     status, message : why it ended, in a word and in words.
     """
