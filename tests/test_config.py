@@ -190,13 +190,15 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
-            strategy = st.floats(1e-300, rules["maximum"] or 1e300)
+            strategy = st.floats(rules["minimum"] or 1e-300, rules["maximum"] or 1e300)
         elif kind is list:
             strategy = st.tuples(*[st.floats(1e-300, 1e300)] * len(changes["style"]))
         else:
             strategy = VALUES[kind]
         changes[field.name] = data.draw(strategy, label=field.name)
     changes["bounds"] &= changes["optimizer"] != "lbfgs-own"  # which has none
+    if changes["bounds"] or changes["tileable"]:
+        changes["parametrization"] = "pixels"  # the other has none
     config = Config(**changes)
     assert Config(**parse_config(format_config(config), "text")) == config
 

@@ -19,6 +19,6 @@ from nst_np.losses.wasserstein import WassersteinLoss, wasserstein_loss
 __all__ = [
     "ContentLoss", "Loss", "MeanContentLoss", "MeanStyleLoss", "MeanTotalVariation", "MomentsLoss",
     "NinePointTotalVariation", "Region", "RelativeContentLoss", "RelativeMomentsLoss", "RelativeStyleLoss",
-    "RelativeTotalVariation", "Statistic", "StyleKind", "StyleLoss", "TotalVariation", "WassersteinLoss", "gram", "gram_per_position", "value_and_grad",
-    "variation", "wasserstein_loss",
+    "RelativeTotalVariation", "Statistic", "StyleKind", "StyleLoss", "TotalVariation", "WassersteinLoss", "gram",
+    "gram_per_position", "value_and_grad", "variation", "wasserstein_loss",
 ]  # fmt: skip
