@@ -40,6 +40,14 @@ def test_pictures_of_any_size_begin_alike_and_grow_evenly(shorter):
     assert 2**0.5 <= growth[0] < 2**1.5
 
 
+@pytest.mark.parametrize(("growth", "sizes", "expected"), [
+    (2**0.5, None, [48, 68, 96, 136, 192]), (2**0.5, 2, [136, 192]), (4, None, [48, 192]),
+    (16, None, [48, 192]), (1.1, 1, [192]),
+])
+def test_sizes_that_grow_otherwise(growth, sizes, expected):
+    assert [round(192 * factor) for factor in canvas.factors((300, 192), sizes, growth)] == expected
+
+
 @pytest.mark.parametrize(("shape", "wanted", "margin"), [
     ((256, 384), 16, 16), ((256, 384), 0, 0), ((64, 384), 100, 8), ((48, 384), 16, 6), ((47, 384), 16, 0),
     ((9, 9), 16, 0),
