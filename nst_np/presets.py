@@ -108,8 +108,8 @@ _ALL = (
         "style-transfer-pytorch", "crowsonkb/style-transfer-pytorch: Wasserstein style, five sizes, averaged iterates",
         size=512, fit="longer",
         pooling="max", padding="replicate",
-        content_layers={"relu4_2": 1.0}, style_layers={f"relu{block}_1": 4.0 ** (5 - block) / 341 for block in range(1, 6)},
-        content_weight=0.015, style_weight=1.0, style_loss={"wasserstein": 1.0}, normalization="mean",
+        content_layers={"relu4_2": 1.0}, style_layers={f"relu{block}_1": 4.0 ** (5 - block) for block in range(1, 6)},
+        content_weight=0.015, style_weight=1 / 341, style_loss={"wasserstein": 1.0}, normalization="mean",
         tv_weight=6642.0, tv_normalization="nine-point",  # 2 · 57.63², as features here are so many times as large
         optimizer="adam", first_iterations=1000, iterations=500, learning_rate=5.1, adam_beta2=0.99,
         carry_moments=True, average=0.99, bounds=True, init="content", coarse_to_fine=5, growth=1.4142,
