@@ -80,7 +80,8 @@ ODD_NAMES = [
      "parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can"),
     ({"tileable": True, "parametrization": "laplacian"},
      "parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none"),
-    ({"average": 1.0}, "average must be at most 0.9999, not 1.0"), ({"growth": 1}, "growth must be at least 1.1, not 1.0"),
+    ({"average": 1.0}, "average must be at most 0.9999, not 1.0"),
+    ({"growth": 1}, "growth must be at least 1.1, not 1.0"),
 ])
 def test_a_wrong_value_is_refused_in_one_line(setting, message):
     with pytest.raises(InputError) as error:

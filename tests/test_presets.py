@@ -111,8 +111,8 @@ def test_the_wavelet_network_gets_layers_of_its_own():
 
 
 def test_an_unknown_preset_is_one_line_with_all_names():
-    names = "gnr652, waykar, config-adam, e4040, gatys2015, johnson, gatys-notebook, anishathalye, " \
-            "style-transfer-pytorch"
+    names = ("gnr652, waykar, config-adam, e4040, gatys2015, johnson, gatys-notebook, anishathalye, "
+             "style-transfer-pytorch")
     for look_up in (preset, lambda name: with_preset(name, {})):
         with pytest.raises(InputError) as error:
             look_up("jonson")

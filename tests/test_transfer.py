@@ -701,7 +701,8 @@ def test_stopping_after_all_iterations_is_no_stop(after, small_sizes, photo, pai
 
 
 @pytest.mark.parametrize(("name", "value", "has"), [
-    ("pooling", "max", "average"), ("pooling_scale", 2.0, 1.0), ("padding", "replicate", "zeros"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
+    ("pooling", "max", "average"), ("pooling_scale", 2.0, 1.0),
+    ("padding", "replicate", "zeros"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
     ("device", "gpu", "cpu"), ("threads", 3, 2),
 ])
 def test_what_a_loaded_network_has_cannot_be_set(name, value, has, photo, painting):
@@ -770,7 +771,8 @@ def test_moments_are_carried_to_the_next_size(small_sizes, photo, painting):
     settings = {**TWO_SIZES, "optimizer": "adam", "margin": 2}
     pictures = [[] for _ in range(2)]
     for carry, seen in zip((False, True), pictures, strict=True):
-        stylize(photo, painting, **settings, carry_moments=carry, callback=lambda step, seen=seen: seen.append(step.pixels))
+        steps = nst_np.steps(photo, painting, **settings, carry_moments=carry)
+        seen += [step.pixels for step in steps]
     for step, (without, carried) in enumerate(zip(*pictures, strict=True)):
         assert np.array_equal(without, carried) == (step <= 3), step  # the fourth is the first of the second size
 
