@@ -45,7 +45,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     elif config.parametrization != "pixels":
         yield "carry_moments", f"parametrization {config.parametrization} has no moments of pixels"
     if config.coarse_to_fine == 1:
-        yield "growth carry_moments", "there is one size"
+        yield "growth smallest_size carry_moments", "there is one size"
         if config.first_iterations is not None:
             yield "iterations", "first_iterations has those of the one size"
     if init not in ("noise", "mix"):

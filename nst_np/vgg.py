@@ -140,11 +140,11 @@ class VGG(FeatureNetwork):
             name, *following = rest
             if name.startswith("conv"):
                 taken, convolution = self._fused(following if name not in taps else [], taps)
+                if name == self.layers[0] and self.padding == "replicate" and not self.repeats:
+                    convolution = partial(layers.replicated, step=convolution)
                 step = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
                 if self.repeats:
                     step = partial(layers.periodic, step=step, stride=2 if rest[taken].startswith("pool") else 1)
-                elif name == self.layers[0] and self.padding == "replicate":
-                    step = partial(layers.replicated, step=step)
                 yield rest[taken], step
                 rest = rest[taken + 1 :]
             else:

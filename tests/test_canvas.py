@@ -46,6 +46,8 @@ def test_pictures_of_any_size_begin_alike_and_grow_evenly(shorter):
 ])
 def test_sizes_that_grow_otherwise(growth, sizes, expected):
     assert [round(192 * factor) for factor in canvas.factors((300, 192), sizes, growth)] == expected
+    larger = canvas.factors((600, 384), sizes, growth, 96)  # twice the picture, twice the smallest
+    assert larger == canvas.factors((300, 192), sizes, growth)
 
 
 @pytest.mark.parametrize(("shape", "wanted", "margin"), [

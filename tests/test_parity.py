@@ -172,9 +172,9 @@ def test_the_loss_of_style_transfer_pytorch():
     theirs = reference.TorchVGG(reference.vgg_state(weights, ["relu5_1"], torch.float64), **options)
     tensors = [reference.as_tensor(image / 255, torch.float64) for image in (x, content, style)]
     tensors[0].requires_grad_()
-    expected = style_transfer_pytorch(theirs, *tensors, unit)
-    expected.backward()
-    with one_blas_thread():  # as in a run: several would wait for each other
+    with one_blas_thread(libraries_anew=True):  # as in a run: several would wait for each other
+        expected = style_transfer_pytorch(theirs, *tensors, unit)
+        expected.backward()
         ours = Objective(VGG(weights, make_backend("cpu", "float64"), **options), content=content, style=style,
                          **{name: settings[name] for name in OBJECTIVE})
         evaluation = ours.evaluate(x)

@@ -88,6 +88,8 @@ def test_what_few_of_the_systems_had_is_off(name):
     assert (config.margin, config.center_content) == (0, False)
     if name != "style-transfer-pytorch":
         assert (config.coarse_to_fine, config.bounds, config.average) == (1, False, None)
+    else:
+        assert config.coarse_to_fine is None
     assert config.normalization != "relative"
     assert config.weights == "auto"
 

@@ -52,7 +52,8 @@ class Plan:
     @property
     def factors(self) -> list[float]:
         """Of all sizes at which it is painted, the smallest first."""
-        return canvas.factors(self.picture, self.config.coarse_to_fine, self.config.growth)
+        config = self.config
+        return canvas.factors(self.picture, config.coarse_to_fine, config.growth, config.smallest_size)
 
     @property
     def schedule(self) -> list[tuple[float, int]]:

@@ -83,17 +83,16 @@ def pooled_conv3x3(xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array
 
 def _replicated_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
     x, _ = example_image(xp, rng, height, width)
-    kernel = xp.asarray(rng.standard_normal((3, 3, 3, 4)), dtype="float32")  # of no higher precision than any x
-    return x, (partial(conv3x3, kernel=kernel, bias=kernel[0, 0, 0]),)
+    return x, (xp.asarray(rng.standard_normal((3, 3, 3, 4))), xp.asarray(rng.standard_normal(4)))
 
 
 @layer(_replicated_example, linear=True)
-def replicated(xp: Any, x: Array, step: Layer) -> tuple[Array, Backward]:
-    """A convolution, with what follows it, that sees copies of the edge pixels where it would see zeros.
+def replicated(xp: Any, x: Array, kernel: Array, bias: Array, step: Layer = conv3x3) -> tuple[Array, Backward]:
+    """A convolution that sees copies of the edge pixels where it would see zeros.
 
     Parameters
     ----------
-    x : (H, W, C).
-    step : a layer that makes (H, W, K) of it, each output from at most one pixel around its own.
+    x, kernel, bias : as for `conv3x3`.
+    step : which of the convolutions it is, with a rectifier or without; none that pools.
     """
-    return continued(xp, x, edge_pad, step, 1)
+    return continued(xp, x, edge_pad, partial(step, kernel=kernel, bias=bias), 1)

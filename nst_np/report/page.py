@@ -62,7 +62,8 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
 def _sizes(account: Account) -> int:
     """How many sizes the picture was painted at."""
     settings = account.result.settings
-    return len(canvas.factors(account.result.image.shape, settings.coarse_to_fine, settings.growth))
+    return len(canvas.factors(account.result.image.shape, settings.coarse_to_fine, settings.growth,
+                              settings.smallest_size))
 
 
 def status(name: str) -> tuple[str, str]:
