@@ -142,25 +142,27 @@ class VGG(FeatureNetwork):
                 taken, convolution = self._fused(following if name not in taps else [], taps)
                 if name == self.layers[0] and self.padding == "replicate" and not self.repeats:
                     convolution = partial(layers.replicated, step=convolution)
-                step = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                step: layers.Layer = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                if rest[taken].startswith("pool"):
+                    step = self._rescaled(step)
                 if self.repeats:
                     step = partial(layers.periodic, step=step, stride=2 if rest[taken].startswith("pool") else 1)
                 yield rest[taken], step
                 rest = rest[taken + 1 :]
             else:
-                yield name, self._pool() if name.startswith("pool") else fastest(self.backend, layers.relu)
+                is_pool = name.startswith("pool")
+                step = fastest(self.backend, POOLS[self.pooling] if is_pool else layers.relu)
+                yield name, self._rescaled(step) if is_pool else step
                 rest = following
 
-    def _pool(self) -> layers.Layer:
-        """The pooling, rescaled if it is to be."""
-        pool = fastest(self.backend, POOLS[self.pooling])
+    def _rescaled(self, pool: layers.Layer) -> layers.Layer:
+        """A step that ends with a pooling, rescaled if it is to be."""
         return pool if self.pooling_scale == 1 else partial(layers.rescaled, step=pool, scale=self.pooling_scale)
 
     def _fused(self, following: list[str], taps: frozenset[str]) -> tuple[int, layers.Layer]:
         """How many of the layers that follow a convolution the engine takes along, and the layer that does."""
         engine = self.backend.engine.layers
-        plain = (self.pooling, self.pooling_scale) == ("average", 1)
-        pooled = plain and following[1:2] and following[1].startswith("pool")
+        pooled = self.pooling == "average" and following[1:2] and following[1].startswith("pool")
         if pooled and following[0] not in taps and layers.pooled_conv3x3.__name__ in engine:
             return 2, engine[layers.pooled_conv3x3.__name__]
         if following and layers.rectified_conv3x3.__name__ in engine:
