@@ -52,7 +52,7 @@ class Objective:
         its target (`RelativeContentLoss`, `RelativeStyleLoss`), so that weights mean the same at every size; or
         ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
-    tv_normalization : that of the total variation, if it is another one.
+    tv_normalization : that of the total variation, if it is another one, or ``"nine-point"``, with diagonal neighbours.
     style_loss : weights of the kinds of style loss: ``"gram"``, distances of Gram matrices, the default; ``"moments"``,
         of means and standard deviations as well; ``"wasserstein"``, the Wasserstein distance of Gaussians.
     style_blend : shares of several style images, of which only the ratios count. None for equal ones.
