@@ -34,19 +34,21 @@ def scaled(image: Pixels, factor: float) -> Pixels:
     return image if factor == 1 else images.resize_image(image, *scaled_shape(image.shape, factor))
 
 
-def factors(shape: tuple[int, ...], sizes: int | None) -> list[float]:
-    """Of the picture's size, from the smallest to 1, each about twice the one before.
+def factors(shape: tuple[int, ...], sizes: int | None, growth: float, smallest: int | None = None) -> list[float]:
+    """Of the picture's size, from the smallest to 1, each about `growth` times the one before.
 
-    They lead from SMALLEST up in even steps of 1.4 to 2.8 times, so that pictures of any size begin alike: a preview
-    shows what a large picture will be.
+    They lead from the smallest up in even steps, of 1.4 to 2.8 times where growth is 2, so that pictures of any size
+    begin alike: a preview shows what a large picture will be.
 
     Parameters
     ----------
     shape : of the picture, (height, width, …).
     sizes : how many of them, the last; None for all.
+    growth : above 1.
+    smallest : shorter side of the smallest, in pixels; None for SMALLEST.
     """
-    octaves = math.log2(max(1, min(shape[:2]) / SMALLEST))
-    steps = math.floor(octaves + 0.5)
+    octaves = math.log2(max(1, min(shape[:2]) / (smallest or SMALLEST)))
+    steps = math.floor(octaves / math.log2(growth) + 0.5)
     every = [2 ** (-octaves * (1 - step / steps)) for step in range(steps)] + [1.0]
     return every if sizes is None else every[-sizes:]
 

@@ -11,27 +11,25 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from nst_np.errors import InputError
 from nst_np.files import read_text
 from nst_np.registry import CONTENT_LOSSES, NETWORKS, STYLE_LOSSES
+from nst_np.values import Files, Layers, Shares, a, plain
 
-Layers = Mapping[str, float]
-Files = tuple[str, ...]
-Shares = tuple[float, ...]
-
-POOLINGS = ("average", "max")
+POOLINGS = ("average", "max", "l2")
+PADDINGS = ("zeros", "replicate")
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
+TV_NORMALIZATIONS = (*NORMALIZATIONS, "nine-point")
+PARAMETRIZATIONS = ("pixels", "laplacian")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
@@ -81,7 +79,9 @@ class Config:
     network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
     weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")
     weights_format: str = _option("auto", "network", "what a PyTorch file of weights (.pth, .safetensors) was trained for: 'torchvision' (RGB, 0–1, normalised), 'caffe' (BGR, 0–255 minus the mean) or 'auto', which tells by the file", choices=WEIGHTS_FORMATS)
-    pooling: str = _option("average", "network", "VGG's pooling", choices=POOLINGS)
+    pooling: str = _option("average", "network", "VGG's pooling; 'l2' is the root of the mean square", choices=POOLINGS)
+    pooling_scale: float = _option(1.0, "network", "what comes out of every pooling is multiplied by this; 2 for average and 1.56 for l2 make it about as large as max", metavar="X", above=0, maximum=100)
+    padding: str = _option("zeros", "network", "what VGG's first convolution sees beyond the edges: 'zeros', or 'replicate', copies of the edge pixels; all others see zeros", choices=PADDINGS)
 
     content_layers: Layers | None = _option(None, "objective", "layers and weights of the content loss (default: relu4_2, or two middle scales)", metavar="NAME[=W],…")
     style_layers: Layers | None = _option(None, "objective", "layers and weights of the style loss (default: relu1_1 … relu5_1 as 256 : 64 : 16 : 4 : 1, or all scales equally)", metavar="NAME[=W],…")
@@ -89,7 +89,7 @@ class Config:
     style_weight: float = _option(1.0, "objective", "β, the weight of the style loss", metavar="X", minimum=0)
     tv_weight: float = _option(0.05, "objective", "weight of the total variation", metavar="X", minimum=0)
     normalization: str = _option("relative", "objective", "'relative': weights mean the same at every size; 'published': the paper's formulas; 'mean': mean squares, as in several programs", choices=NORMALIZATIONS)
-    tv_normalization: str = _option("relative", "objective", "that of the total variation alone", choices=NORMALIZATIONS)
+    tv_normalization: str = _option("relative", "objective", "that of the total variation alone; 'nine-point' has diagonal neighbours as well", choices=TV_NORMALIZATIONS)
     content_loss: Layers | None = _option(None, "objective", "kinds of content loss and their weights (default: features)", choices=CONTENT_LOSSES, metavar="NAME[=W],…")
     style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; docs/losses.md shows them (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
@@ -97,15 +97,22 @@ class Config:
 
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels: 'lbfgs' is SciPy's L-BFGS-B, or our own L-BFGS on a GPU; 'lbfgs-own' is our own everywhere", choices=OPTIMIZERS)
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
+    first_iterations: int | None = _option(None, "optimizer", "steps at the first size (default: as at each)", metavar="N", minimum=1)
     stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, length of the first step of the others, in pixel values (default: one for each)", metavar="X", above=0)
     redraw: int | None = _option(None, "optimizer", "iterations after which losses that look at random places draw others (default: 10 with L-BFGS, which starts again there, else 1)", metavar="N", minimum=1)
+    adam_beta2: float | None = _option(None, "optimizer", "decay of adam's mean square of gradients (default: 0.999)", metavar="X", above=0, maximum=0.999999)
+    carry_moments: bool = _option(False, "optimizer", "adam begins each size with the moments of the one before, enlarged, instead of none")
+    average: float | None = _option(None, "optimizer", "the picture is the moving average of the iterates at its size, of this decay: 0.99 is about the last hundred (default: the iterate with the smallest loss)", metavar="X", above=0, maximum=0.9999)
+    parametrization: str = _option("pixels", "optimizer", "what is optimised: 'pixels', or the coefficients of their 'laplacian' pyramid, by which a step can move large areas", choices=PARAMETRIZATIONS)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("content", "start", "initial image: 'content', 'grey', 'noise' (grey, with noise), 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
     noise_ratio: float = _option(0.6, "start", "share of noise in the initial image 'mix'", metavar="X", minimum=0, maximum=1)
     noise_strength: float = _option(5.0, "start", "standard deviation of the noise, in pixel values of 0–255; more leaves grain", metavar="X", minimum=0, maximum=255)
-    coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about twice the one before (default: all from 48 pixels up)", metavar="N", minimum=1, maximum=16)
+    coarse_to_fine: int | None = _option(None, "start", "number of sizes to work at, each about 'growth' times the one before (default: all from 'smallest_size' up)", metavar="N", minimum=1, maximum=64)
+    growth: float = _option(2.0, "start", "about how many times as large as the one before each size is", metavar="X", minimum=1.1, maximum=16)
+    smallest_size: int | None = _option(None, "start", "shorter side of the smallest size to work at, pixels (default: 48)", metavar="N", minimum=16, maximum=20000)
     margin: int = _option(16, "start", "pixels painted beyond every edge and cut off, so that no frame appears; at most an eighth of the picture at each size", metavar="N", minimum=0, maximum=1000)
     tileable: bool = _option(False, "start", "let the picture's edges meet, so that copies of it fit side by side; the light of a photograph is shifted for that")
     seed: int = _option(0, "start", "of the noise; the same seed gives the same picture", metavar="N", minimum=0, maximum=2**32 - 1)
@@ -127,6 +134,10 @@ class Config:
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
+        if self.bounds and self.parametrization == "laplacian":
+            raise InputError("parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can")
+        if self.tileable and self.parametrization == "laplacian":
+            raise InputError("parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
         self._check_styles()
 
     def _check_styles(self) -> None:
@@ -186,7 +197,7 @@ def checked(name: str, value: Any) -> Any:
     field = Config.__dataclass_fields__[name]
     if value is None and field.default is None:
         return None
-    value = _plain(name, option_type(name), value)
+    value = plain(name, option_type(name), value)
     rules = field.metadata
     for text in value if option_type(name) is tuple else (value,):
         if isinstance(text, str) and "\0" in text:
@@ -206,66 +217,6 @@ def checked(name: str, value: Any) -> Any:
     return value
 
 
-def _plain(name: str, kind: type, value: Any) -> Any:
-    """`value` as a plain Python object of its setting's type."""
-    if kind is dict:
-        return _plain_layers(name, value)
-    if kind is tuple:
-        return _plain_files(name, value)
-    if kind is list:
-        return _plain_shares(name, value)
-    accepted: dict[type, Any] = {str: (str, os.PathLike), bool: bool, int: Integral, float: Real}
-    if not isinstance(value, accepted[kind]) or (kind is not bool and isinstance(value, bool)):
-        raise InputError(f"{name} must be {_a(kind)}, not {value!r}")
-    if kind is str:
-        return os.fsdecode(value)
-    return _float(value) if kind is float else kind(value)
-
-
-def _plain_layers(name: str, value: Any) -> dict[str, float]:
-    if not isinstance(value, Mapping) or not value:
-        raise InputError(f"{name} must give at least one layer its weight, as in {{'relu1_1': 1.0}}, not {value!r}")
-    for layer, weight in value.items():
-        if not isinstance(layer, str):
-            raise InputError(f"{name} must have names of layers as keys, not {layer!r}")
-        if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= _float(weight) < math.inf:
-            raise InputError(f"{name}: the weight of {layer} must be a number of at least 0, not {weight!r}")
-    return {layer: _float(weight) for layer, weight in value.items()}
-
-
-def _plain_files(name: str, value: Any) -> Files:
-    files = (value,) if isinstance(value, (str, os.PathLike)) else value
-    if not isinstance(files, Iterable) or not (files := tuple(files)):
-        raise InputError(f"{name} must be a file or several, not {value!r}")
-    for file in files:
-        if not isinstance(file, (str, os.PathLike)):
-            raise InputError(f"{name} must be a file or several, not {file!r}")
-    return tuple(map(os.fsdecode, files))
-
-
-def _plain_shares(name: str, value: Any) -> Shares:
-    if isinstance(value, str) or not isinstance(value, Iterable) or not (shares := tuple(value)):
-        raise InputError(f"{name} must be numbers, as in (0.7, 0.3), not {value!r}")
-    for share in shares:
-        if isinstance(share, bool) or not isinstance(share, Real) or not math.isfinite(_float(share)):
-            raise InputError(f"{name} must be numbers, as in (0.7, 0.3), not {value!r}")
-    return tuple(map(_float, shares))
-
-
-def _float(number: Real) -> float:
-    """`number` as a float: infinity if it is a whole number that no float can hold."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-def _a(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "yes or no", dict: "layers", tuple: "a file",
-             list: "numbers"}
-    return names[kind]
-
-
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +230,7 @@ def parse_option(name: str, text: str) -> Any:
     if text == "":
         if Config.__dataclass_fields__[name].default is None:
             return None
-        raise InputError(f"{name} must be {_a(kind)}, not empty")
+        raise InputError(f"{name} must be {a(kind)}, not empty")
     if kind is str:
         return text
     if kind is bool:
@@ -296,7 +247,7 @@ def parse_option(name: str, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise InputError(f"{name} must be {_a(kind)}, not {text!r}") from None
+        raise InputError(f"{name} must be {a(kind)}, not {text!r}") from None
 
 
 def _parse_shares(name: str, text: str) -> Shares:

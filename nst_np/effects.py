@@ -39,7 +39,15 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     no_content, no_style = config.content == NO_IMAGE, config.style == (NO_IMAGE,)
     init = "noise" if no_content and config.init in ("content", "mix") else config.init
     if config.network not in VGGS:
-        yield "pooling", f"network {config.network} has none"
+        yield "pooling pooling_scale padding", f"network {config.network} has none"
+    if config.optimizer != "adam":
+        yield "adam_beta2 carry_moments", f"optimizer {config.optimizer} has no such"
+    elif config.parametrization != "pixels":
+        yield "carry_moments", f"parametrization {config.parametrization} has no moments of pixels"
+    if config.coarse_to_fine == 1:
+        yield "growth smallest_size carry_moments", "there is one size"
+        if config.first_iterations is not None:
+            yield "iterations", "first_iterations has those of the one size"
     if init not in ("noise", "mix"):
         yield "seed noise_strength", f"init {init} has no noise"
     if init != "mix":
@@ -64,5 +72,6 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
         yield "tv_normalization", "tv_weight is 0"
     if config.tileable:
         yield "margin", "a tileable picture has none"
+        yield "padding", "a tileable picture has no edges"
     if config.output is not None and PurePath(config.output).suffix.lower() in _LOSSLESS:
         yield "quality", "the output is lossless"

@@ -91,14 +91,15 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
 def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is given, with what a network that was loaded before has decided; refused where the two differ."""
     backend = network.backend
-    has = {"pooling": network.pooling, "weights": network.weights, "weights_format": network.weights_format,
+    options = ("pooling", "pooling_scale", "padding", "weights", "weights_format")
+    has = {**{name: getattr(network, name) for name in options},
            "dtype": backend.dtype.name, "device": backend.device, "threads": backend.engine.threads}
     for name, value in has.items():
         wanted = given.get(name)
         same = wanted is None or value is None or str(wanted) == str(value) or (name, wanted) == ("device", "auto")
         if not same and (name, f"{wanted}:0") != ("device", value):
             raise InputError(f"{name} is {wanted!r}, but the network that is given was loaded with {value!r}")
-    kept = {name: has[name] for name in ("pooling", "weights", "weights_format", "dtype") if has[name] is not None}
+    kept = {name: has[name] for name in (*options, "dtype") if has[name] is not None}
     return {**given, **kept, "network": network.name if network.name in NETWORKS else Config.network}
 
 

@@ -23,6 +23,7 @@ def log(line: str) -> None:
 
 def load_network(architecture: str = Config.network, weights: str | Path = Config.weights, *,
                  weights_format: str = Config.weights_format, pooling: str = Config.pooling,
+                 pooling_scale: float = Config.pooling_scale, padding: str = Config.padding,
                  device: str = Config.device, dtype: str = Config.dtype, threads: int | None = Config.threads,
                  taps: Iterable[str] | None = None, progress: bool = False, say: Say = log) -> FeatureNetwork:
     """A feature network, ready to use.
@@ -35,7 +36,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
         ``"auto"`` (`nst_np.weights.load_weights`). Only ``"vgg19"``, and ``"vgg16"`` with ``"exact"``, are downloaded.
     weights_format : ``"torchvision"``, ``"caffe"`` or ``"auto"``: what a PyTorch file expects
         (`nst_np.weights.read_weights`).
-    pooling : ``"average"`` or ``"max"``, for a VGG.
+    pooling, pooling_scale, padding : for a VGG: ``"average"``, ``"max"`` or ``"l2"``; a factor of what comes out of it;
+        and ``"zeros"`` or ``"replicate"``, what the first convolution sees beyond the edges.
     device : ``"auto"``, ``"cpu"``, ``"gpu"`` or ``"gpu:N"``.
     dtype : ``"float32"`` or ``"float64"``.
     threads : CPU threads; by default NST_NP_THREADS or all cores.
@@ -51,8 +53,8 @@ def load_network(architecture: str = Config.network, weights: str | Path = Confi
     if architecture not in NETWORKS:
         raise InputError(f"network must be one of {', '.join(NETWORKS)}, not {architecture!r}")
     backend = make_backend(device, dtype, threads=threads, say=say)
-    return NETWORKS[architecture]().load(architecture, backend, weights, weights_format, pooling=pooling, taps=taps,
-                                         progress=progress, say=say)
+    return NETWORKS[architecture]().load(architecture, backend, weights, weights_format, taps=taps, progress=progress,
+                                         say=say, pooling=pooling, pooling_scale=pooling_scale, padding=padding)
 
 
 def settled(wanted: Config, network: FeatureNetwork) -> Config:

@@ -134,7 +134,9 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
     of_pixels = measures.pop(PIXELS, [])
     found, backward = network.measure(x, measures)
     pixels, to_image = _pixels(network, x)
-    of_pixels = [measure.at((slice(0, x.shape[0]), slice(0, x.shape[1]))) for measure in of_pixels]
+    first = int(network.repeats)  # where its own pixels begin in an image that is continued
+    region = slice(first, first + x.shape[0]), slice(first, first + x.shape[1])
+    of_pixels = [measure.at(region) for measure in of_pixels]
     found[PIXELS] = [measure.statistic(backend, pixels) for measure in of_pixels]
     values, d_statistics = weigh(network, terms, found)
     del found

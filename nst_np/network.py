@@ -46,7 +46,7 @@ class FeatureNetwork(ABC):
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
     repeats : whether images are taken to repeat (see `repeating`).
-    pooling : how it pools, if it does.
+    pooling, pooling_scale, padding : how it pools, and what it sees beyond the edges (`nst_np.vgg.VGG`), if it says.
     weights, weights_format : what `nst_np.load_network` was asked for; None of a network that was made otherwise.
     """
 
@@ -57,6 +57,8 @@ class FeatureNetwork(ABC):
     is_compact: bool = False
     repeats: bool = False
     pooling: str | None = None
+    pooling_scale: float | None = None
+    padding: str | None = None
     weights: str | None = None
     weights_format: str | None = None
 
@@ -66,11 +68,11 @@ class FeatureNetwork(ABC):
         return cls.layers
 
     @classmethod
-    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *, pooling: str,
-             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None]) -> FeatureNetwork:
+    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *,
+             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None], **options: Any) -> FeatureNetwork:
         """The network that the setting `network` names so, made as `nst_np.load_network` says.
 
-        By default it is one that is computed, ``cls(backend)``.
+        By default it is one that is computed, ``cls(backend)``. The `options` are `nst_np.vgg.VGG`'s own.
         """
         if str(weights) != "auto":
             raise InputError(f"network {name!r} is computed and takes no weights, but weights is {str(weights)!r}, "

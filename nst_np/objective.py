@@ -54,7 +54,7 @@ class Objective:
         its target (`RelativeContentLoss`, `RelativeStyleLoss`), so that weights mean the same at every size; or
         ``"mean"``, mean squares as several programs have them (`MeanContentLoss`, `MeanStyleLoss`).
     center_content : with ``"relative"``, take each channel's mean out of the content loss.
-    tv_normalization : that of the total variation, if it is another one.
+    tv_normalization : that of the total variation, if it is another one, or ``"nine-point"``, with diagonal neighbours.
     content_loss, style_loss : weights of the kinds of each, by their names in `nst_np.registry`; by default those of
         features and of Gram matrices alone. docs/losses.md says what they are.
     picture : (H, W, 3), what is painted first: some kinds of style loss have to know its size, if there is no content

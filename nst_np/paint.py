@@ -188,6 +188,7 @@ def _account(config: Config, command: str, content: Picture | None, styles: Sequ
         title=f"{subject} in the style of {' and '.join(names)}" if names else f"{subject}, reconstructed",
         command=command, frames=frames,
         result=dataclasses.replace(result, settings=replace(result.settings, iterations=config.iterations,
+                                                            first_iterations=config.first_iterations,
                                                             stop_after=config.stop_after)),
         content=None if content is None else to_uint8(content.pixels), alpha=None if content is None else content.alpha,
         styles=[to_uint8(style) for style in styles],

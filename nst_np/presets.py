@@ -31,9 +31,10 @@ class Preset:
 
 
 def _preset(name: str, title: str, architecture: str = "vgg19", **settings: Any) -> Preset:
-    """A preset that has none of what these systems had not: several sizes, a margin, centred contents, smoothing."""
-    plain = {"center_content": False, "coarse_to_fine": 1, "margin": 0}
-    return Preset(name, title, {"tv_weight": 0.0, **settings, **plain}, architecture)
+    """A preset that has none of what few of these systems had: several sizes, a margin, centred contents, smoothing."""
+    plain = {"center_content": False, "coarse_to_fine": 1, "margin": 0, "tv_weight": 0.0}
+    said = {**plain, **settings}
+    return Preset(name, title, {name: value for name, value in said.items() if value is not None}, architecture)
 
 
 def _blocks(layer: str, weight: float) -> dict[str, float]:
@@ -103,6 +104,17 @@ _ALL = (
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 0.2),
         content_weight=5.0, style_weight=500.0, tv_weight=100.0, normalization="mean", tv_normalization="mean",
         optimizer="adam", learning_rate=10.0, iterations=1000, init="noise", noise_strength=0.256,
+    ),
+    _preset(
+        "style-transfer-pytorch", "crowsonkb/style-transfer-pytorch: Wasserstein style, steps of √2, averaged iterates",
+        size=512, fit="longer",
+        pooling="max", padding="replicate",
+        content_layers={"relu4_2": 1.0}, style_layers={f"relu{block}_1": 4.0 ** (5 - block) for block in range(1, 6)},
+        content_weight=0.015, style_weight=1 / 341, style_loss={"wasserstein": 1.0}, normalization="mean",
+        tv_weight=6642.0, tv_normalization="nine-point",  # 2 · 57.63², as features here are so many times as large
+        optimizer="adam", first_iterations=1000, iterations=500, learning_rate=5.1, adam_beta2=0.99,
+        carry_moments=True, average=0.99, bounds=True, init="content",
+        coarse_to_fine=None, smallest_size=96, growth=1.4142,  # all sizes from there up
     ),
 )
 # fmt: on

@@ -39,8 +39,7 @@ class Step:
     terms: Mapping[str, float]
     shape: tuple[int, int]
     work: float
-    _x: np.ndarray
-    _canvas: tuple[int, int, int]
+    _canvas: np.ndarray  # (H, W, 3), the picture with its margin
 
     def __repr__(self) -> str:
         return (f"Step(iteration {self.iteration} of {self.iterations}, {self.shape[1]}×{self.shape[0]}, "
@@ -49,7 +48,7 @@ class Step:
     @property
     def pixels(self) -> Pixels:
         """(H, W, 3) float32, RGB, not clipped."""
-        return picture_of(self._x, self._canvas, self.shape)
+        return picture_of(self._canvas, self.shape)
 
     @property
     def image(self) -> np.ndarray:
@@ -77,8 +76,10 @@ class StylizeResult:
 
     Attributes
     ----------
-    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size.
-    losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`).
+    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size; or the average of the
+        iterates, if the settings ask for one.
+    losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`); of an average, at the latest
+        iterate in it.
     history : one dictionary per iteration, and before them one for the initial image, iteration 0: iteration, seconds
         and every term of the objective.
     settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
@@ -147,6 +148,6 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def picture_of(x: np.ndarray, whole: tuple[int, int, int], shape: tuple[int, int]) -> Pixels:
-    """A vector as the picture within its canvas."""
-    return canvas.crop(Backend.to_host(x.reshape(whole)), shape).astype(np.float32)
+def picture_of(whole: np.ndarray, shape: tuple[int, int]) -> Pixels:
+    """The picture within its canvas."""
+    return canvas.crop(Backend.to_host(whole), shape).astype(np.float32)

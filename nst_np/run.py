@@ -12,7 +12,7 @@ from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.config import Config, check_shares, replace
-from nst_np.descent import Descent
+from nst_np.descent import Descent, Place
 from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, forecast
@@ -64,18 +64,19 @@ class Steps:
         self._initial = initial_image(config, content, styles, shape, initial)
         self.network = network or load_network(
             config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
-            device=config.device, dtype=config.dtype, threads=config.threads, taps=_taps(config), progress=progress,
-            say=say)
+            pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
+            threads=config.threads, taps=_taps(config), progress=progress, say=say)
         say(f"network {_describe(self.network)}")
         content_seen = content is not None and config.content_weight > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
         self.plan = Plan(config, shape, content_seen, styles_seen)
         self.config, self._say = config, say
-        self.iterations = config.iterations * len(self.plan.factors)
+        self.iterations = self.plan.iterations
         self.history: list[dict[str, float]] = []
         self.done = 0
         self._nfev, self._start = 0, time.perf_counter()
         self._best: _Best | None = None
+        self._carried: tuple[optimize.State | None, Place] | None = None  # from one size to the next
         self._has_begun = False
         self._end: tuple[str, str] | None = None  # status and message, when there is no step left
 
@@ -120,12 +121,12 @@ class Steps:
 
     def _all_sizes(self) -> Iterator[Step]:
         """The optimisation, from the smallest canvas to the picture's own size."""
-        for factor in self.plan.factors:
+        for factor, iterations in self.plan.schedule:
             start = canvas.scaled(self._initial, factor)
             if self._best is not None:
                 start = canvas.next_start(self._best.pixels, start)
             start = canvas.extend(start, self.plan.margin(factor))
-            minimization = yield from self._one_size(self._objective(factor, start), start, factor)
+            minimization = yield from self._one_size(self._objective(factor, start), start, factor, iterations)
             if self.done == self._last < self.iterations:
                 self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
                 return
@@ -133,28 +134,30 @@ class Steps:
         every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
         self._end = minimization.status, minimization.message + every
 
-    def _one_size(self, objective: Objective, start: Pixels,
-                  factor: float) -> Generator[Step, None, optimize.Minimization]:
-        shape, picture = (*start.shape[:2], 3), scaled_shape(self.plan.picture, factor)
-        descent = Descent(self.config, self.network.backend)
+    def _one_size(self, objective: Objective, start: Pixels, factor: float,
+                  iterations: int) -> Generator[Step, None, optimize.Minimization]:
+        place = picture, _ = scaled_shape(self.plan.picture, factor), self.plan.margin(factor)
+        descent = Descent(self.config, self.network.backend, start.shape)
         terms: dict[str, float] = {}  # of the latest evaluation
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
             nonlocal terms
-            evaluation = objective.evaluate(x.reshape(shape))
+            evaluation = objective.evaluate(descent.image(x))
             self._nfev += 1
             terms = evaluation.terms
-            return evaluation.value, descent.vector(evaluation.gradient), terms
+            return evaluation.value, descent.gradient(evaluation.gradient), terms
 
         def best() -> _Best:
             assert minimization.best is not None  # it begins with an evaluation
-            return _Best(minimization.best, shape, picture)
+            return _Best(minimization.best, descent, picture)
 
         def redraw(iteration: int) -> None:
             nonlocal objective
             objective = objective.redrawn(iteration)
 
-        minimization = descent.minimization(function, start, self.config.iterations,
+        carried = self._carried and descent.carried(*self._carried, place)
+        self._carried = None
+        minimization = descent.minimization(function, start, iterations, carried,
                                             redraw if objective.is_drawn else None)
         for iterate in minimization:
             if not iterate.iteration and self.history:
@@ -164,12 +167,12 @@ class Steps:
             if iterate.value == self._best.point.value:  # a line search may end at a point before its last one
                 terms = self._best.terms
             step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
-                        self._work(factor, iterate.iteration), iterate.x, shape)
+                        self._work(factor, iterate.iteration), descent.image(iterate.x))
             self.history.append(step.row())
             yield step
             if self.done == self._last < self.iterations:
                 break
-        self._best = best()
+        self._best, self._carried = best(), (optimize.moments(iterate.state), place)
         return minimization
 
     @property
@@ -179,9 +182,9 @@ class Steps:
 
     def _work(self, factor: float, iteration: int) -> float:
         """The share of the work that is done after an iteration at one of the sizes."""
-        factors = self.plan.factors
-        before = sum(smaller**2 for smaller in factors if smaller < factor) * self.config.iterations
-        total = sum(every**2 for every in factors) * self.config.iterations
+        schedule = self.plan.schedule
+        before = sum(iterations * smaller**2 for smaller, iterations in schedule if smaller < factor)
+        total = sum(iterations * every**2 for every, iterations in schedule)
         return (before + iteration * factor**2) / total
 
     def _objective(self, factor: float, start: Pixels) -> Objective:
@@ -209,17 +212,19 @@ class Steps:
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
         if status in ("stopped", "interrupted", "failed"):
-            one_size = self.iterations == config.iterations
-            config = replace(config, **{"iterations" if one_size else "stop_after": self.done})
+            if len(self.plan.factors) == 1:
+                config = replace(config, iterations=self.done, first_iterations=None)
+            else:
+                config = replace(config, stop_after=self.done)
         return config
 
 
 @dataclass(frozen=True)
 class _Best:
-    """The point with the smallest loss that one size has seen so far."""
+    """The point with the smallest loss that one size has seen so far, or the average of its iterates."""
 
     point: optimize.Best
-    canvas: tuple[int, int, int]
+    descent: Descent
     shape: tuple[int, int]
 
     @property
@@ -231,7 +236,7 @@ class _Best:
     @property
     def pixels(self) -> Pixels:
         """The picture, (h, w, 3) float32, without its margin."""
-        return picture_of(self.point.x, self.canvas, self.shape)
+        return picture_of(self.descent.image(self.point.x), self.shape)
 
 
 def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],

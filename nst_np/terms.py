@@ -27,8 +27,8 @@ PIXELS = "pixels"  # the tap of what looks at the image itself
 MIDDLE = 127.5  # that pixels are counted from where their directions are compared
 BLENDS = ("grams", "losses")
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
-                    "mean": losses.MeanTotalVariation}
-NORMALIZATIONS = tuple(TOTAL_VARIATIONS)
+                    "mean": losses.MeanTotalVariation, "nine-point": losses.NinePointTotalVariation}
+NORMALIZATIONS = ("published", "relative", "mean")
 
 
 @dataclass(frozen=True, eq=False)

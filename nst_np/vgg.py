@@ -21,8 +21,10 @@ Descent = Callable[..., Any]  # (join, dx) to dx, None for zero: see `climb`
 CONTENT_LAYERS = {"relu4_2": 1.0}
 CHANNELS = 64  # of the first block
 STYLE_LAYERS = {"relu1_1": 256 / 341, "relu2_1": 64 / 341, "relu3_1": 16 / 341, "relu4_1": 4 / 341, "relu5_1": 1 / 341}
-POOLS = {"average": layers.average_pool, "max": layers.max_pool}
-SEEN = {"average": 2, "max": 4}  # rows around a band on which its gradient depends, through conv1_2 and the pooling
+POOLS = {"average": layers.average_pool, "max": layers.max_pool, "l2": layers.l2_pool}
+PADDINGS = ("zeros", "replicate")
+# Rows around a band on which its gradient depends, through conv1_2 and the pooling.
+SEEN = {"average": 2, "max": 4, "l2": 4}
 
 
 class VGG(FeatureNetwork):
@@ -32,22 +34,27 @@ class VGG(FeatureNetwork):
     ----------
     weights : kernels, biases and the pre-processing that they were trained with.
     backend : where to compute.
-    pooling : ``"average"`` or ``"max"``.
+    pooling : ``"average"``, ``"max"`` or ``"l2"``, the root of the mean square.
+    pooling_scale : what comes out of every pooling is multiplied by this.
+    padding : what the first convolution sees beyond the edges: ``"zeros"``, or ``"replicate"``, copies of the edge
+        pixels. All others see zeros.
     taps : the layers that will be tapped: the network ends with the deepest and keeps no weights beyond. None for all.
 
     Raises
     ------
     InputError
-        If there is no such pooling, or no such layer.
+        If there is no such pooling or padding, or no such layer.
     """
 
     pooling: str
 
-    def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average",
-                 taps: Iterable[str] | None = None) -> None:
-        if pooling not in POOLS:
-            raise InputError(f"pooling must be one of {', '.join(POOLS)}, not {pooling!r}")
-        self.name, self.backend, self.pooling = weights.architecture, backend, pooling
+    def __init__(self, weights: VGGWeights, backend: Backend, *, pooling: str = "average", pooling_scale: float = 1.0,
+                 padding: str = "zeros", taps: Iterable[str] | None = None) -> None:
+        for what, choice, choices in (("pooling", pooling, POOLS), ("padding", padding, PADDINGS)):
+            if choice not in choices:
+                raise InputError(f"{what} must be one of {', '.join(choices)}, not {choice!r}")
+        self.name, self.backend = weights.architecture, backend
+        self.pooling, self.pooling_scale, self.padding = pooling, pooling_scale, padding
         self.checksum, self.is_compact = weights.checksum, weights.is_compact
         self._description = weights.describe()
         self.layers = vgg_layers(weights.architecture)
@@ -70,14 +77,14 @@ class VGG(FeatureNetwork):
         return vgg_layers("vgg19" if name == "auto" else name)
 
     @classmethod
-    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *, pooling: str,
-             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None]) -> VGG:
+    def load(cls, name: str, backend: Backend, weights: str | Path, weights_format: str, *,
+             taps: Iterable[str] | None, progress: bool, say: Callable[[str], None], **options: Any) -> VGG:
         """With weights from wherever `weights` says."""
         loaded = load_weights(name, weights, weights_format, progress=progress)
         if str(weights) == "auto" and loaded.is_compact:
             say("using the VGG16 that comes with nst_np, with kernels of 8 bits; exact weights: --network vgg16 "
                 "--weights exact (downloads 57 MB once), or VGG19: --network vgg19 (77 MB)")
-        network = cls(loaded, backend, pooling=pooling, taps=taps)
+        network = cls(loaded, backend, taps=taps, **options)
         network.weights, network.weights_format = str(weights), weights_format
         return network
 
@@ -133,14 +140,24 @@ class VGG(FeatureNetwork):
             name, *following = rest
             if name.startswith("conv"):
                 taken, convolution = self._fused(following if name not in taps else [], taps)
-                step = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                if name == self.layers[0] and self.padding == "replicate" and not self.repeats:
+                    convolution = partial(layers.replicated, step=convolution)
+                step: layers.Layer = partial(convolution, kernel=self._kernels[name], bias=self._biases[name])
+                if rest[taken].startswith("pool"):
+                    step = self._rescaled(step)
                 if self.repeats:
                     step = partial(layers.periodic, step=step, stride=2 if rest[taken].startswith("pool") else 1)
                 yield rest[taken], step
                 rest = rest[taken + 1 :]
             else:
-                yield name, fastest(self.backend, layers.relu if name.startswith("relu") else POOLS[self.pooling])
+                is_pool = name.startswith("pool")
+                step = fastest(self.backend, POOLS[self.pooling] if is_pool else layers.relu)
+                yield name, self._rescaled(step) if is_pool else step
                 rest = following
+
+    def _rescaled(self, pool: layers.Layer) -> layers.Layer:
+        """A step that ends with a pooling, rescaled if it is to be."""
+        return pool if self.pooling_scale == 1 else partial(layers.rescaled, step=pool, scale=self.pooling_scale)
 
     def _fused(self, following: list[str], taps: frozenset[str]) -> tuple[int, layers.Layer]:
         """How many of the layers that follow a convolution the engine takes along, and the layer that does."""
@@ -167,7 +184,7 @@ class FirstBlock:
     above : those of ABOVE, up to the pooling and none of them tapped; or none at all.
     taps : all taps of the network.
     seen : how many rows around a band the steps above have to see, an even number. The gradient of conv1_2 takes one.
-        Average pooling makes that a whole window of two, and maximum pooling has to know the larger one of its rows.
+        Average pooling makes that a whole window of two, and the others have to know what is in it.
     """
 
     BELOW = frozenset({"conv1_1", "relu1_1"})

@@ -21,6 +21,7 @@ from nst_np.weights import random_weights
 
 BACKEND = make_backend("cpu", "float64")
 NORMALIZATIONS = ("published", "relative", "mean")
+OTHER_VGG = {"pooling": "l2", "pooling_scale": 1.56, "padding": "replicate"}
 VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
 WAVELET_TAPS = ["scale1", "scale3"]
 NETWORKS = [("vgg19", "average", VGG_TAPS), ("vgg19", "max", VGG_TAPS), ("wavelet", "average", WAVELET_TAPS)]
@@ -61,9 +62,9 @@ def weights(architecture="vgg19"):
     return random_weights(architecture, 0)
 
 
-def network(name, dtype="float64", pooling="average", backend=None):
+def network(name, dtype="float64", pooling="average", backend=None, **options):
     backend = backend or make_backend("cpu", dtype)
-    return WaveletNetwork(backend) if name == "wavelet" else VGG(weights(name), backend, pooling=pooling)
+    return WaveletNetwork(backend) if name == "wavelet" else VGG(weights(name), backend, pooling=pooling, **options)
 
 
 def image(height, width, seed=0):

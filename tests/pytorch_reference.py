@@ -22,7 +22,10 @@ Tensor = Any  # torch.Tensor
 Features = dict[str, Tensor]
 Network = Callable[[Tensor, Iterable[str]], Features]
 
-POOLS: dict[str, Callable[..., Tensor]] = {"average": functional.avg_pool2d, "max": functional.max_pool2d}
+POOLS: dict[str, Callable[..., Tensor]] = {
+    "average": functional.avg_pool2d, "max": functional.max_pool2d,
+    "l2": lambda x, size: functional.lp_pool2d(x, 2.0, size) / size,  # which takes the root of the sum, not of the mean
+}
 
 
 def as_tensor(image: np.ndarray, dtype: Any = torch.float32) -> Tensor:
@@ -65,8 +68,9 @@ def _last_convolution(tap: str) -> str:
 class TorchVGG:
     """VGG16 or VGG19 with the parameters of `vgg_state`."""
 
-    def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "average") -> None:
-        self._state, self._pool = state, POOLS[pooling]
+    def __init__(self, state: Mapping[str, Tensor], *, pooling: str = "average", pooling_scale: float = 1.0,
+                 padding: str = "zeros") -> None:
+        self._state, self._pool, self._scale, self._padding = state, POOLS[pooling], pooling_scale, padding
         self._layers: list[str] = []
         for name in (key[4:].removesuffix(".weight") for key in state if key.endswith(".weight")):
             if name.endswith("_1") and self._layers:
@@ -88,9 +92,14 @@ class TorchVGG:
         return features
 
     def _layer(self, name: str, x: Tensor, in_place: bool) -> Tensor:
+        if name == "conv1_1" and self._padding == "replicate":
+            x = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+            return functional.conv2d(x, self._state[f"{name}.weight"], self._state[f"{name}.bias"])
         if name.startswith("conv"):
             return functional.conv2d(x, self._state[f"{name}.weight"], self._state[f"{name}.bias"], padding=1)
-        return functional.relu(x, inplace=in_place) if name.startswith("relu") else self._pool(x, 2)
+        if name.startswith("relu"):
+            return functional.relu(x, inplace=in_place)
+        return self._pool(x, 2) * self._scale if self._scale != 1 else self._pool(x, 2)
 
 
 # --- wavelets ---------------------------------------------------------------------------------------------------------

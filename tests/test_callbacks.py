@@ -23,7 +23,7 @@ from nst_np.results import Step
 def step(iteration, iterations=20, *, seconds=2.0, total=3.0):
     image = np.full((4, 5, 3), iteration, dtype=float)
     work = iteration / iterations
-    return Step(iteration, iterations, seconds, {"total": total}, image.shape[:2], work, image.ravel(), image.shape)
+    return Step(iteration, iterations, seconds, {"total": total}, image.shape[:2], work, image)
 
 
 class Terminal(io.StringIO):
@@ -88,7 +88,7 @@ def test_frames_are_all_of_the_picture_s_size_and_mode(tmp_path):
         frames = Frames(tmp_path / name, 10, 95, (8, 10), alpha)
         frames(step(10))  # of a coarser size
         whole = np.full((8, 10, 3), 20.0)
-        frames(Step(20, 20, 2.0, {"total": 3.0}, (8, 10), 1.0, whole.ravel(), whole.shape))
+        frames(Step(20, 20, 2.0, {"total": 3.0}, (8, 10), 1.0, whole))
         for iteration in (10, 20):
             frame = Image.open(frames.path(iteration))
             assert (frame.size, frame.mode) == ((10, 8), mode)

@@ -21,7 +21,7 @@ def image(height, width, seed=0):
     ((512, 512), 1, [1]),
 ])
 def test_sizes(shape, sizes, expected):
-    assert canvas.factors(shape, sizes) == pytest.approx(expected)
+    assert canvas.factors(shape, sizes, 2) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("shape", "factor", "expected"), [
@@ -33,11 +33,21 @@ def test_a_small_style_image_is_not_made_smaller_than_the_smallest_picture(shape
 
 @pytest.mark.parametrize("shorter", [68, 100, 135, 240, 384, 768, 20000])
 def test_pictures_of_any_size_begin_alike_and_grow_evenly(shorter):
-    factors = canvas.factors((shorter, 2 * shorter), None)
+    factors = canvas.factors((shorter, 2 * shorter), None, 2)
     assert (factors[0] * shorter, factors[-1]) == pytest.approx((canvas.SMALLEST, 1))
     growth = np.divide(factors[1:], factors[:-1])
     assert growth == pytest.approx(growth[0])
     assert 2**0.5 <= growth[0] < 2**1.5
+
+
+@pytest.mark.parametrize(("growth", "sizes", "expected"), [
+    (2**0.5, None, [48, 68, 96, 136, 192]), (2**0.5, 2, [136, 192]), (4, None, [48, 192]),
+    (16, None, [48, 192]), (1.1, 1, [192]),
+])
+def test_sizes_that_grow_otherwise(growth, sizes, expected):
+    assert [round(192 * factor) for factor in canvas.factors((300, 192), sizes, growth)] == expected
+    larger = canvas.factors((600, 384), sizes, growth, 96)  # twice the picture, twice the smallest
+    assert larger == canvas.factors((300, 192), sizes, growth)
 
 
 @pytest.mark.parametrize(("shape", "wanted", "margin"), [

@@ -77,6 +77,12 @@ ODD_NAMES = [
     ({"style_layers": {3: 1.0}}, "style_layers must have names of layers as keys, not 3"),
     ({"content_weight": 0, "style_weight": 0},
      "content_weight and style_weight are both 0: nothing to minimise"),
+    ({"bounds": True, "parametrization": "laplacian"},
+     "parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can"),
+    ({"tileable": True, "parametrization": "laplacian"},
+     "parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none"),
+    ({"average": 1.0}, "average must be at most 0.9999, not 1.0"),
+    ({"growth": 1}, "growth must be at least 1.1, not 1.0"),
 ])
 def test_a_wrong_value_is_refused_in_one_line(setting, message):
     with pytest.raises(InputError) as error:
@@ -191,13 +197,15 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
-            strategy = st.floats(1e-300, rules["maximum"] or 1e300)
+            strategy = st.floats(rules["minimum"] or 1e-300, rules["maximum"] or 1e300)
         elif kind is list:
             strategy = st.tuples(*[st.floats(1e-300, 1e300)] * len(changes["style"]))
         else:
             strategy = VALUES[kind]
         changes[field.name] = data.draw(strategy, label=field.name)
     changes["bounds"] &= changes["optimizer"] != "lbfgs-own"  # which has none
+    if changes["bounds"] or changes["tileable"]:
+        changes["parametrization"] = "pixels"  # the other has none
     config = Config(**changes)
     assert Config(**parse_config(format_config(config), "text")) == config
 

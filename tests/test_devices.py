@@ -27,7 +27,7 @@ from nst_np.optimize import METHODS, Minimization
 from nst_np.run import Steps
 from nst_np.terms import loss_examples
 from nst_np.transfer import follow
-from tests.cases import image, network, single
+from tests.cases import OTHER_VGG, image, network, single
 from tests.conftest import HAS_GPU
 from tests.cuda_on_cpu import COMPILER
 from tests.strict import StrictModule
@@ -103,15 +103,26 @@ def test_losses(device, name, shape, fast, small_parts):
     np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=tolerance)
 
 
-def evaluations(backends, name, pooling, *, size=(20, 23), seed=3, **settings):
+def evaluations(backends, name, pooling="average", *, size=(20, 23), seed=3, options=None, **settings):
     """Terms and gradient of one objective on each of the backends."""
     results = []
     for backend in backends:
-        objective = Objective(network(name, pooling=pooling, backend=backend), content=image(*size, 1),
+        options = {"pooling": pooling} if options is None else options
+        objective = Objective(network(name, backend=backend, **options), content=image(*size, 1),
                               **{"style": image(25, 21, 2), **settings})
         evaluation = objective.evaluate(image(*size, seed))
         results.append((evaluation.terms, backend.to_host(evaluation.gradient)))
     return results
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("device", DEVICES)
+def test_another_pooling_padding_and_total_variation(device, fast, small_parts):
+    (terms, gradient), (expected, expected_gradient) = evaluations(
+        (backend_on(device, fast=fast), CPU), "vgg19", options=OTHER_VGG, content_layers={"relu2_2": 1.0},
+        style_layers={"relu1_1": 1.0}, tv_weight=10.0, tv_normalization="nine-point")
+    assert terms == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-10 * np.abs(expected_gradient).max())
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -197,16 +208,17 @@ def test_the_strict_module_does_refuse():
 @pytest.mark.parametrize("method", sorted({*METHODS} - {"lbfgs"}))
 @pytest.mark.parametrize("device", DEVICES)
 def test_optimisers_stay_on_the_device(device, method, dtype):
-    def best(xp, array, bounds):
+    def best(xp, array, bounds, average):
         curvature = array(np.linspace(1, 10, 20))
         run = Minimization(lambda x: (0.5 * float((curvature * x * x).sum()), curvature * x), array(np.full(20, 50.0)),
-                           xp=xp, method=method, iterations=9, learning_rate=1.0, bounds=bounds)
+                           xp=xp, method=method, iterations=9, learning_rate=1.0, bounds=bounds, average=average)
         assert all(type(iterate.x) is type(curvature) and iterate.x.dtype == dtype for iterate in run)
         return run.best
 
-    for bounds in (None,) if method == "lbfgs-own" else (None, (40.0, 60.0)):
-        expected, backend = best(np, lambda values: values.astype(dtype), bounds), backend_on(device, dtype)
-        ours = best(backend.xp, backend.asarray, bounds)
+    ways = [(None, None), (None, 0.5)] + [((40.0, 60.0), None)] * (method != "lbfgs-own")
+    for bounds, average in ways:
+        expected, backend = best(np, lambda values: values.astype(dtype), bounds, average), backend_on(device, dtype)
+        ours = best(backend.xp, backend.asarray, bounds, average)
         assert ours.value == pytest.approx(expected.value, rel=1e-4 if dtype == "float32" else 1e-10)
         np.testing.assert_allclose(backend.to_host(ours.x), expected.x, rtol=0, atol=1e-2)
 
@@ -219,12 +231,32 @@ def test_where_vectors_are(optimizer, bounds, on_gpu, on_cpu):
     config = nst_np.Config(optimizer=optimizer, bounds=bounds)
     picture, float32 = np.ones((2, 3, 3)), {"strict": backend_on("strict", "float32"), "cpu": make_backend("cpu")}
     for device, method in (("strict", on_gpu), ("cpu", on_cpu)):
-        descent = Descent(config, float32[device])
-        vector = descent.vector(float32[device].asarray(picture))
+        descent = Descent(config, float32[device], picture.shape)
+        vector = descent.start(float32[device].asarray(picture))
         assert descent.method == method
         assert (type(vector) is np.ndarray) == (device == "cpu" or method == "lbfgs")
         assert vector.shape == (18,)
         assert vector.dtype == ("float32" if method == "lbfgs-own" or type(vector) is not np.ndarray else "float64")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_variables_and_moments_stay_on_the_device(device):
+    backend, x = backend_on(device), image(21, 26)
+    for parametrization in ("pixels", "laplacian"):
+        config = nst_np.Config(optimizer="adam", parametrization=parametrization, carry_moments=True)
+        here, there = (Descent(config, one, x.shape) for one in (CPU, backend))
+        x_there = backend.asarray(x)
+        pairs = [(here.start(x), there.start(x_there)), (here.gradient(x), there.gradient(x_there))]
+        pairs.append((here.image(pairs[1][0]), there.image(pairs[1][1])))
+        if parametrization == "pixels":
+            moments = {"m": image(9, 12).ravel(), "v": image(9, 12, 1).ravel(), "scale": 2.0, "steps": 7}
+            on_device = {**moments, **{name: backend.asarray(moments[name]) for name in "mv"}}
+            carried = [descent.carried(its, ((9, 12), 0), ((21, 26), 0))
+                       for descent, its in ((here, moments), (there, on_device))]
+            pairs += [(carried[0][name], carried[1][name]) for name in "mv"]
+        for expected, ours in pairs:
+            assert type(ours) is type(x_there)
+            np.testing.assert_allclose(backend.to_host(ours), expected, rtol=1e-12, atol=1e-9)
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------

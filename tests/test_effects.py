@@ -18,7 +18,8 @@ SITUATIONS = [
     {"normalization": "published"}, {"tileable": True}, {"style_size": 24}, {"optimizer": "adam"},
     {"optimizer": "lbfgs-own"}, {"optimizer": "lbfgs", "bounds": True}, {"content_weight": 0.0, "init": "noise"},
     {"style": ("painting.png", "photo.png"), "style_weight": 0.0}, {"normalization": "mean", "content": "none"},
-    {"style_loss": {"wasserstein": 1.0}},
+    {"style_loss": {"wasserstein": 1.0}}, {"optimizer": "adam", "parametrization": "laplacian"},
+    {"first_iterations": 2}, {"average": 0.5},
 ]  # fmt: skip
 CHANGES = [
     {"learning_rate": 7.0}, {"seed": 3}, {"noise_strength": 20.0}, {"noise_ratio": 0.2}, {"pooling": "max"},
@@ -26,6 +27,9 @@ CHANGES = [
     {"style_layers": {"scale1": 1.0}}, {"style_size": 30}, {"style_scale": 0.5}, {"blend_by": "losses"},
     {"tv_normalization": "published"}, {"margin": 3}, {"tv_weight": 0.2}, {"normalization": "mean"},
     {"style_loss": {"moments": 1.0}}, {"style_loss": {"wasserstein": 1.0}},
+    {"pooling_scale": 2.0}, {"padding": "replicate"}, {"growth": 1.2}, {"smallest_size": 16}, {"average": 0.7},
+    {"carry_moments": True},
+    {"adam_beta2": 0.9}, {"parametrization": "laplacian"}, {"first_iterations": 1}, {"iterations": 1},
     {"init": "grey"}, {"bounds": True}, {"fit": "square"}, {"quality": 50}, {"tileable": True},
 ]  # fmt: skip
 
@@ -56,6 +60,7 @@ def test_what_is_named_changes_no_bit(situation, folder):
 
 @pytest.mark.parametrize("settings, typed, line", [
     ({"network": "wavelet"}, "pooling", "pooling (network wavelet has none)"),
+    ({"network": "wavelet"}, "pooling_scale padding", "pooling_scale, padding (network wavelet has none)"),
     ({"network": "vgg16"}, "pooling", None),
     ({}, "seed", "seed (init content has no noise)"),
     ({}, "noise_strength seed", "seed, noise_strength (init content has no noise)"),
@@ -74,6 +79,15 @@ def test_what_is_named_changes_no_bit(situation, folder):
     ({"tileable": True}, "margin", "margin (a tileable picture has none)"),
     ({"output": "a.PNG"}, "quality", "quality (the output is lossless)"),
     ({"output": "a.webp"}, "quality", None),
+    ({}, "adam_beta2 carry_moments", "adam_beta2, carry_moments (optimizer lbfgs has no such)"),
+    ({"optimizer": "adam"}, "adam_beta2 carry_moments growth", None),
+    ({"optimizer": "adam", "parametrization": "laplacian"}, "carry_moments",
+     "carry_moments (parametrization laplacian has no moments of pixels)"),
+    ({"coarse_to_fine": 1}, "growth smallest_size iterations first_iterations",
+     "growth, smallest_size (there is one size)"),
+    ({"coarse_to_fine": 1, "first_iterations": 9}, "iterations first_iterations",
+     "iterations (first_iterations has those of the one size)"),
+    ({"tileable": True}, "padding", "padding (a tileable picture has no edges)"),
     ({"optimizer": "lbfgs"}, "learning_rate", None),  # the length of its first step
     ({"network": "wavelet"}, "seed pooling",
      "pooling (network wavelet has none); seed (init content has no noise)"),

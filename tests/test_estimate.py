@@ -167,6 +167,19 @@ def test_a_run_that_is_stopped_is_foretold_until_then(stop_after, stages, row):
     assert expected.rows()["iterations"] == row
 
 
+@pytest.mark.parametrize(("settings", "stages", "row"), [
+    ({}, [15, 10], "15 at 96×96, then 10 at 192×192"), ({"stop_after": 12}, [12], "12 in all, at most 15 at 96×96"),
+    ({"stop_after": 17}, [15, 2], "17 in all, at most 15 at 96×96, then 10 at 192×192"),
+    ({"coarse_to_fine": 1}, [15], "15 at 192×192"),
+    ({"first_iterations": 10}, [10, 10], "10 at each of 96×96, 192×192"),
+    ({"growth": 1.5, "coarse_to_fine": 3}, [15, 10, 10], "15 at 76×76, then 10 at each of 121×121, 192×192"),
+])
+def test_the_first_size_can_have_iterations_of_its_own(settings, stages, row):
+    wanted = plan((192, 192), None, **{"iterations": 10, "first_iterations": 15, "coarse_to_fine": 2, **settings})
+    assert [iterations for _, iterations in wanted.stages] == stages
+    assert predict(wanted, costs(), GB).rows()["iterations"] == row
+
+
 def test_memory_is_that_of_painting_or_of_looking_at_the_style():
     made_up = costs(painting=Line(1000.0, 20.0), keeping=Line(0.0, 1.0), looking=Line(5000.0, 10.0))
     small = predict(plan((100, 100), (10, 10), margin=0), made_up, GB)
@@ -374,7 +387,8 @@ def test_memory_of_a_gpu():
 
 @pytest.mark.parametrize("settings, picture, style", [
     ({"network": "wavelet"}, (150, 240), (150, 240)),
-    ({"network": "wavelet", "optimizer": "adam"}, (240, 160), (160, 160)),
+    ({"network": "wavelet", "optimizer": "adam", "average": 0.9, "parametrization": "laplacian"}, (240, 160),
+     (160, 160)),
     ({"network": "vgg16", "weights": "random:0"}, (150, 170), (150, 170)),
     ({"network": "vgg16", "weights": "random:0"}, (64, 64), (250, 260)),
 ])

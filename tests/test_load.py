@@ -225,7 +225,7 @@ def test_weights_format_is_a_setting_of_a_run(monkeypatch, photo, painting):
     (["vgg19", "random"], {"weights_format": "caffe"}, WeightsError,
      "weights are 'random', no file of PyTorch, but weights_format is 'caffe', expected 'auto'"),
     (["vgg19", "random:x"], {}, WeightsError, "weights are 'random:x', expected 'random' or 'random:SEED'"),
-    (["vgg19", "random"], {"pooling": "sum"}, InputError, "pooling must be one of average, max, not 'sum'"),
+    (["vgg19", "random"], {"pooling": "sum"}, InputError, "pooling must be one of average, max, l2, not 'sum'"),
     (["wavelet"], {"dtype": "float16"}, InputError, "dtype must be float32 or float64, not 'float16'"),
     (["wavelet"], {"device": "tpu"}, DeviceError, "device must be 'auto', 'cpu', 'gpu' or 'gpu:N', not 'tpu'"),
 ])

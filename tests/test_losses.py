@@ -279,6 +279,17 @@ def test_mean_total_variation_of_a_single_row_column_or_pixel(shape, value):
     np.testing.assert_allclose(gradient.ravel(), [-1, -1, 2] if x.size == 3 else [0])
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 5, 3), (4, 1, 2), (7, 9, 3)])
+def test_nine_point_total_variation_is_that_of_an_image_continued_by_its_edge_pixels(shape):
+    x = np.random.default_rng(0).uniform(0, 255, shape)
+    p = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge") / 255
+    right, down = p[1:-1, 2:] - p[1:-1, 1:-1], p[2:, 1:-1] - p[1:-1, 1:-1]
+    falling, rising = p[1:, 1:] - p[:-1, :-1], p[1:, :-1] - p[:-1, 1:]
+    axes, diagonals = (sum((d**2).mean() for d in pair) for pair in ((right, down), (falling, rising)))
+    value, _ = losses.value_and_grad(BACKEND, losses.NinePointTotalVariation(), x)
+    assert value == pytest.approx(2 * (axes / 3 + diagonals / 12), rel=1e-12)
+
+
 def test_mean_total_variation_adds_its_gradient_to_another():
     x = np.random.default_rng(0).standard_normal((5, 7, 3))
     loss = losses.MeanTotalVariation()

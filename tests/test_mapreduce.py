@@ -15,7 +15,7 @@ from nst_np.errors import InputError
 from nst_np.losses import TotalVariation
 from nst_np.pieces import Piece, cut
 from nst_np.terms import Term, tv_term
-from tests.cases import image, network
+from tests.cases import OTHER_VGG, image, network
 
 LAYERS = {"vgg19": {}, "wavelet": {"content_layers": {"scale2": 1.0}, "style_layers": {"scale1": 0.5, "scale3": 0.5}}}
 
@@ -50,6 +50,23 @@ def test_maximum_pooling_and_the_deepest_layers():
     settings = {"content": image(40, 300, 1), "content_layers": {"pool5": 1.0}}
     whole = Objective(net, **settings).evaluate(x)
     assert_same(Objective(net, **settings, pieces=3).evaluate(x), whole, 1e-12)
+
+
+def test_edges_are_those_of_the_image_and_not_of_its_pieces():
+    x, net = image(40, 90, 3), network("vgg16", **OTHER_VGG)
+    settings = {"content": image(40, 90, 1), "content_layers": {"relu1_1": 1.0, "pool2": 1.0}, "tv_weight": 1e3,
+                "tv_normalization": "nine-point"}
+    whole = Objective(net, **settings).evaluate(x)
+    assert_same(Objective(net, **settings, pieces=8).evaluate(x), whole, 1e-12)
+
+
+def test_the_total_variation_of_an_image_that_repeats_has_no_edges():
+    net, x = network("wavelet"), image(17, 22)
+    objective = Objective(net, tv_weight=1.0, tv_normalization="nine-point", repeats=True)
+    value, gradient = objective.value_and_grad(x)
+    moved, moved_gradient = objective.value_and_grad(np.roll(x, (5, 9), (0, 1)))
+    assert moved == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(moved_gradient, np.roll(gradient, (5, 9), (0, 1)), atol=1e-15)
 
 
 @pytest.mark.parametrize("name", sorted(LAYERS))

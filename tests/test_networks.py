@@ -16,7 +16,7 @@ from nst_np.network import ALL, InOrder
 from nst_np.objective import Objective
 from nst_np.vgg import VGG
 from nst_np.wavelet import bank_factors, opponent_matrix, scales_of
-from tests.cases import NETWORKS, image, network, scalar, weights
+from tests.cases import NETWORKS, OTHER_VGG, VGG_TAPS, image, network, scalar, weights
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (37, 53), (22, 61)])
@@ -26,6 +26,31 @@ def test_gradient_by_the_pixels(name, pooling, taps, shape):
     # images has a feature that crosses a kink; at 1e-2 some do, and the error is 1e-4.
     f = scalar(network(name, pooling=pooling), taps, shape)
     assert gradcheck.check_scalar(f, image(*shape)) <= 1e-7
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "readable"])
+def test_gradient_with_another_pooling_and_padding(fast):
+    net = network("vgg19", backend=make_backend("cpu", "float64", fast=fast), **OTHER_VGG)
+    assert gradcheck.check_scalar(scalar(net, VGG_TAPS, (21, 26)), image(21, 26)) <= 1e-7
+
+
+def test_replicate_padding_is_an_image_continued_by_its_edge_pixels():
+    x = image(17, 22)
+    zeros, replicate = network("vgg19"), network("vgg19", padding="replicate")
+    wide = zeros.features(np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge"), ["conv1_1"])["conv1_1"]
+    np.testing.assert_allclose(replicate.features(x, ["conv1_1"])["conv1_1"], wide[1:-1, 1:-1], rtol=1e-12, atol=1e-9)
+    taps = ["conv1_1", "relu1_2"]
+    for layer, F in zeros.features(x, taps).items():  # only edges change
+        there = replicate.features(x, taps)[layer]
+        np.testing.assert_allclose(there[3:-3, 3:-3], F[3:-3, 3:-3], rtol=1e-9)
+        assert np.abs(there - F)[0].max() > 1
+
+
+def test_rescaled_pooling():
+    x = image(17, 22)
+    for pooling in ("average", "max", "l2"):
+        plain, doubled = (network("vgg19", pooling=pooling, pooling_scale=scale) for scale in (1.0, 2.0))
+        np.testing.assert_allclose(doubled.features(x, ["pool1"])["pool1"], 2 * plain.features(x, ["pool1"])["pool1"])
 
 
 @pytest.mark.parametrize(("name", "pooling", "taps"), NETWORKS)
@@ -303,10 +328,10 @@ def small_bands(monkeypatch):
 
 @pytest.mark.usefixtures("small_bands")
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "readable"])
-@pytest.mark.parametrize("pooling", ["average", "max"])
-def test_bands_end_where_an_image_ends(pooling, fast):
+@pytest.mark.parametrize("options", [{"pooling": "average"}, {"pooling": "max"}, OTHER_VGG], ids=str)
+def test_bands_end_where_an_image_ends(options, fast):
     """Heights with every remainder, so that the last band has up to half a band more than the others."""
-    net = network("vgg19", pooling=pooling, backend=make_backend("cpu", "float64", fast=fast))
+    net = network("vgg19", **options, backend=make_backend("cpu", "float64", fast=fast))
     for height in (16, 17, 18, 19):
         assert_bands_are_the_whole(net, ["relu1_1", "relu2_1"], image(height, 18))
 

@@ -187,7 +187,8 @@ def test_the_same_style_twice_is_that_style(networks, blend_by):
      "style_blend must be 2 shares of at least 0 with a finite sum above 0, not [1e+308, 1e+308]"),
     ({"blend_by": "pixels"}, "blend_by must be one of grams, losses, not 'pixels'"),
     ({"style": []}, "style is an empty list; expected an image, a list of images, or None"),
-    ({"tv_normalization": "total"}, "tv_normalization must be one of published, relative, mean, not 'total'"),
+    ({"tv_normalization": "total"},
+     "tv_normalization must be one of published, relative, mean, nine-point, not 'total'"),
 ])
 def test_blends_that_cannot_be(networks, changes, message):
     with pytest.raises(InputError) as error:

@@ -16,7 +16,7 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 
 from nst_np.errors import InputError, NumericalError
-from nst_np.optimize import METHODS, Minimization, minimize
+from nst_np.optimize import METHODS, Minimization, minimize, moments
 from nst_np.optimize.lbfgs import PAIRS, Pair, inverse_hessian_product
 from nst_np.optimize.line_search import CURVATURE, DECREASE, Point, strong_wolfe
 
@@ -236,6 +236,49 @@ def test_a_minimisation_goes_on_from_a_saved_state_to_the_same_bits(method, dtyp
         assert (iterate.iteration, iterate.value) == (iteration, value)
         np.testing.assert_array_equal(iterate.x, x)
         assert iterate.x.dtype == dtype
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_average_of_iterates_has_weights_that_fall_by_its_decay(method, dtype):
+    start = {"x0": np.full(10, -1.5, "f8" if method == "lbfgs" else dtype), "method": method, "iterations": 6}
+    points = [(iterate.x.copy(), iterate.value) for iterate in Minimization(quadratic, **start)]
+    averaged = Minimization(lambda x: (*quadratic(x), "found"), average=0.7, **start)
+    for n, iterate in enumerate(averaged):
+        weights = 0.7 ** np.arange(n, -1, -1.0)
+        expected = sum(w * x.astype("f8") for w, (x, _) in zip(weights, points, strict=False)) / weights.sum()
+        np.testing.assert_allclose(iterate.x, expected, rtol=1e-5 if dtype == "float32" else 1e-12)
+        assert iterate.x.dtype == start["x0"].dtype
+        assert iterate.value == averaged.best.value == points[n][1]
+        assert averaged.best.rest == ("found",)
+        np.testing.assert_array_equal(averaged.best.x, iterate.x)
+
+
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"lbfgs"}))
+def test_an_averaged_minimisation_goes_on_from_a_saved_state(method):
+    start = {"x0": np.full(10, -1.5), "method": method, "iterations": 9, "average": 0.7}
+    saved, expected = b"", []
+    for iterate in Minimization(quadratic, **start):
+        expected.append(iterate.x.copy())
+        if iterate.iteration == 4:
+            saved = pickle.dumps(iterate.state)
+    again = [iterate.x for iterate in Minimization(quadratic, **start, state=pickle.loads(saved))]
+    np.testing.assert_array_equal(again, expected[5:])
+
+
+def test_adam_goes_on_as_it_would_with_moments_that_are_carried():
+    start = {"method": "adam", "beta2": 0.99}
+    points = [(iterate.x.copy(), pickle.dumps(moments(iterate.state)))
+              for iterate in Minimization(quadratic, np.zeros(5), iterations=12, **start)]
+    assert pickle.loads(points[0][1]) is None
+    x, carried = points[7]
+    again = [iterate.x.copy() for iterate in Minimization(quadratic, x, iterations=5, carried=pickle.loads(carried),
+                                                          **start)]
+    np.testing.assert_array_equal(again, [x for x, _ in points[7:]])
+    other = [iterate.x.copy() for iterate in Minimization(quadratic, np.zeros(5), iterations=12, method="adam")]
+    assert not np.array_equal(other[-1], points[-1][0])  # beta2 is 0.999 there
+    with pytest.raises(InputError, match="^optimizer rmsprop has no beta2 and takes no moments; adam does$"):
+        Minimization(quadratic, x, method="rmsprop", iterations=1, beta2=0.9)
 
 
 @pytest.mark.parametrize("method", sorted({*METHODS} - {"lbfgs"}))

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from nst_np.backend import make_backend
+from nst_np.engine.blas import one_blas_thread
 from nst_np.losses import value_and_grad
 from nst_np.objective import Objective
+from nst_np.presets import PRESETS
 from nst_np.terms import loss_examples
 from nst_np.vgg import VGG
 from nst_np.wavelet import WaveletNetwork
 from nst_np.weights import random_weights
 
 torch = pytest.importorskip("torch")
+from torch.nn import functional  # noqa: E402
+
 from tests import pytorch_reference as reference  # noqa: E402 (it needs PyTorch)
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # of the largest value
@@ -123,6 +127,63 @@ def test_features(architecture, pooling, dtype):
         assert relative_error(features[name], reference.as_array(tensor)) <= TOLERANCE[dtype], name
 
 
+def test_the_pooling_and_padding_of_style_transfer_pytorch():
+    """Its factors: 2 for means, and 0.78 for roots of sums, which is 1.56 for roots of means."""
+    x, taps = noise(37, 53, 0), ["relu1_1", "pool1", "relu2_1", "pool2"]
+    weights, backend = weights_of("vgg16", 1), make_backend("cpu", "float64")
+    state = reference.vgg_state(weights, taps, torch.float64)
+    for pooling, scale in (("average", 2.0), ("l2", 1.56)):
+        options = {"pooling": pooling, "pooling_scale": scale, "padding": "replicate"}
+        features = VGG(weights, backend, **options).features(x, taps)
+        expected = reference.TorchVGG(state, **options)(reference.as_tensor(x, torch.float64), taps)
+        for name, F in features.items():
+            assert relative_error(F, reference.as_array(expected[name])) <= 1e-12, (pooling, name)
+
+
+# --- a program, from its definition -----------------------------------------------------------------------------------
+
+STYLE_WEIGHTS = dict(zip(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), (256, 64, 16, 4, 1), strict=True))
+OBJECTIVE = ("content_layers", "style_layers", "content_weight", "style_weight", "tv_weight", "normalization",
+             "tv_normalization", "center_content", "style_loss")
+
+
+def style_transfer_pytorch(network, x, content, style, unit):
+    """Loss of crowsonkb/style-transfer-pytorch at an image 0–1, with features in its units, `unit` of ours.
+
+    All losses are means over channels and positions, and the W2 distance has a ridge as ours, a share of the variance.
+    """
+    taps = ["relu4_2", *STYLE_WEIGHTS]
+    F, P, S = ({name: y / unit for name, y in network(255 * image, taps).items()} for image in (x, content, style))
+    loss = 0.015 * functional.mse_loss(F["relu4_2"], P["relu4_2"])
+    for name, weight in STYLE_WEIGHTS.items():
+        loss = loss + weight / 341 * distance(*(y[name][0].flatten(1).T for y in (F, S))) / F[name].shape[1]
+    p = functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    axes = ((p[..., 1:-1, 2:] - p[..., 1:-1, 1:-1]) ** 2).mean() + ((p[..., 2:, 1:-1] - p[..., 1:-1, 1:-1]) ** 2).mean()
+    falling, rising = p[..., 1:, 1:] - p[..., :-1, :-1], p[..., 1:, :-1] - p[..., :-1, 1:]
+    return loss + 2 * 2 * (axes / 3 + ((falling**2).mean() + (rising**2).mean()) / 12)
+
+
+def test_the_loss_of_style_transfer_pytorch():
+    settings = PRESETS["style-transfer-pytorch"].settings
+    options = {name: settings[name] for name in ("pooling", "padding")}
+    weights, unit = weights_of("vgg16", 1), (settings["tv_weight"] / 2) ** 0.5
+    assert unit == pytest.approx(255 * np.mean([0.229, 0.224, 0.225]), rel=1e-4)  # what pixels are divided by there
+    content, style, x = photograph(33, 41), striped(37, 32), 0.7 * photograph(33, 41) + 0.3 * noise(33, 41, 3)
+    theirs = reference.TorchVGG(reference.vgg_state(weights, ["relu5_1"], torch.float64), **options)
+    tensors = [reference.as_tensor(image / 255, torch.float64) for image in (x, content, style)]
+    tensors[0].requires_grad_()
+    with one_blas_thread(libraries_anew=True):  # as in a run: several would wait for each other
+        expected = style_transfer_pytorch(theirs, *tensors, unit)
+        expected.backward()
+        ours = Objective(VGG(weights, make_backend("cpu", "float64"), **options), content=content, style=style,
+                         **{name: settings[name] for name in OBJECTIVE})
+        evaluation = ours.evaluate(x)
+    assert evaluation.value == pytest.approx(unit**2 * expected.item(), rel=1e-10)
+    assert relative_error(evaluation.gradient * 255, unit**2 * reference.as_array(tensors[0].grad)) < 1e-7
+    for term in ours.terms:  # so an error of a thousandth in any weight would be seen
+        assert 1e-3 * term.weight * evaluation.terms[term.name] > 1e-9 * evaluation.value, term.name
+
+
 # --- losses of moments, from their definitions ------------------------------------------------------------------------
 
 
@@ -137,12 +198,20 @@ def root(matrix):
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
-def wasserstein(F, T):
+def distance(F, T):
+    """Squared Wasserstein-2 distance of features (M, N) as Gaussians: the trace of a root is the sum of its values.
+
+    Values that are rounding noise beside the largest count as 1e-12 of it, as they do in the loss.
+    """
     (mu, C), (m, S) = gaussian(F), gaussian(T)
     ridge = 1e-4 * torch.trace(S) / len(m) * torch.eye(len(m), dtype=F.dtype)
     C, S = C + ridge, S + ridge
-    W = ((mu - m) ** 2).sum() + torch.trace(C + S) - 2 * torch.trace(root(root(S) @ C @ root(S)))
-    return W / torch.trace(T.T @ T / len(T))
+    values = torch.linalg.eigvalsh(root(S) @ C @ root(S))
+    return ((mu - m) ** 2).sum() + torch.trace(C + S) - 2 * values.clamp(min=1e-12 * values[-1].item()).sqrt().sum()
+
+
+def wasserstein(F, T):
+    return distance(F, T) / torch.trace(T.T @ T / len(T))
 
 
 def moments(F, T):

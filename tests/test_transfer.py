@@ -388,7 +388,7 @@ def test_settings_that_would_write_files_are_refused(setting, photo, painting):
 
 @pytest.mark.parametrize("call", [stylize, nst_np.estimate])
 def test_a_preset_that_does_not_exist(call, photo, painting):
-    with pytest.raises(InputError, match="^preset must be one of gnr652, .*, anishathalye, not 'gatys'$"):
+    with pytest.raises(InputError, match="^preset must be one of gnr652, .*, style-transfer-pytorch, not 'gatys'$"):
         call(photo, painting, preset="gatys")
 
 
@@ -701,7 +701,8 @@ def test_stopping_after_all_iterations_is_no_stop(after, small_sizes, photo, pai
 
 
 @pytest.mark.parametrize(("name", "value", "has"), [
-    ("pooling", "max", "average"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
+    ("pooling", "max", "average"), ("pooling_scale", 2.0, 1.0),
+    ("padding", "replicate", "zeros"), ("dtype", "float32", "float64"), ("weights", "random:7", "random:0"),
     ("device", "gpu", "cpu"), ("threads", 3, 2),
 ])
 def test_what_a_loaded_network_has_cannot_be_set(name, value, has, photo, painting):
@@ -734,6 +735,54 @@ def test_coarse_to_fine_that_starts_too_small(small_sizes, photo, painting):
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         stylize(photo, painting, **TWO_SIZES, style_layers={"scale4": 1.0})
+
+
+def test_sizes_that_grow_by_less_and_a_first_one_with_iterations_of_its_own(small_sizes, photo, painting):
+    steps = []
+    settings = {**TWO_SIZES, "coarse_to_fine": 3, "growth": 1.41, "first_iterations": 4, "iterations": 2}
+    result = stylize(photo, painting, **settings, callback=steps.append)
+    assert [step.shape for step in steps] == [(16, 24)] * 5 + [(23, 34)] * 2 + [(32, 48)] * 2
+    assert (result.nit, steps[0].iterations, steps[-1].work) == (8, 8, pytest.approx(1))
+    assert result.message == "all 2 iterations used at the last of 3 sizes, 8 in all"
+    stopped = stylize(photo, painting, **settings, callback=lambda step: step.iteration == 5)
+    again = stylize(photo, painting, config=stopped.settings)
+    np.testing.assert_array_equal(again.image, stopped.image)
+
+
+def test_a_single_size_that_is_cut_short_says_so_by_its_iterations(photo, painting):
+    stopped = stylize(photo, painting, **QUICK, first_iterations=9, callback=lambda step: step.iteration == 2)
+    assert (stopped.nit, stopped.settings.iterations, stopped.settings.first_iterations) == (2, 2, None)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_an_averaged_picture_is_the_average_of_the_iterates(optimizer, photo, painting):
+    plain, averaged = [], []
+    settings = {**QUICK, "optimizer": optimizer}
+    stylize(photo, painting, **settings, callback=lambda step: plain.append(step.pixels))
+    result = stylize(photo, painting, **settings, average=0.5, callback=averaged.append)
+    weights = 0.5 ** np.arange(len(plain) - 1, -1, -1.0)
+    expected = np.tensordot(weights / weights.sum(), plain, 1)
+    np.testing.assert_allclose(averaged[-1].pixels, expected, atol=1e-3)
+    np.testing.assert_array_equal(result.image, averaged[-1].image)
+    assert result.losses == averaged[-1].terms
+
+
+def test_moments_are_carried_to_the_next_size(small_sizes, photo, painting):
+    settings = {**TWO_SIZES, "optimizer": "adam", "margin": 2}
+    pictures = [[] for _ in range(2)]
+    for carry, seen in zip((False, True), pictures, strict=True):
+        steps = nst_np.steps(photo, painting, **settings, carry_moments=carry)
+        seen += [step.pixels for step in steps]
+    for step, (without, carried) in enumerate(zip(*pictures, strict=True)):
+        assert np.array_equal(without, carried) == (step <= 3), step  # the fourth is the first of the second size
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum"])
+def test_every_optimiser_works_on_a_laplacian_pyramid(optimizer, small_sizes, photo, painting):
+    settings = {**TWO_SIZES, "optimizer": optimizer, "average": 0.2, "learning_rate": 0.5}
+    result = stylize(photo, painting, **settings, parametrization="laplacian")
+    assert result.losses["total"] < 0.99 * result.history[4]["total"]
+    assert not np.array_equal(result.image, stylize(photo, painting, **settings).image)
 
 
 def test_work_is_counted_in_pixels(small_sizes, photo, painting):

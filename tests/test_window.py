@@ -29,7 +29,7 @@ def step(iteration, iterations=50, shape=(12, 16)):
     """Its picture is grey, twenty times as bright as the iteration's number."""
     image = np.full((*shape, 3), 20.0 * iteration)
     terms = {"total": 9.0 - 0.1 * iteration, "style": 8.0 - 0.1 * iteration, "style relu1_1": 4.0}
-    return Step(iteration, iterations, iteration / 4, terms, shape, iteration / iterations, image.ravel(), image.shape)
+    return Step(iteration, iterations, iteration / 4, terms, shape, iteration / iterations, image)
 
 
 class Clock:

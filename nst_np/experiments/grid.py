@@ -165,4 +165,4 @@ def _with_snapshots(sweep: Sweep, settings: Mapping[str, Any]) -> dict[str, Any]
     """As many iterations as the last snapshot, all at the picture's own size."""
     if settings.get("coarse_to_fine", 1) != 1:
         raise InputError(f"snapshots need coarse_to_fine 1, not {settings['coarse_to_fine']}")
-    return {**settings, "coarse_to_fine": 1, "iterations": sweep.snapshots[-1]}
+    return {**settings, "coarse_to_fine": 1, "iterations": sweep.snapshots[-1], "first_iterations": None}

@@ -72,7 +72,8 @@ def _default_layers(sweep: Sweep, image: str, given: Mapping[str, Any], progress
         return list(VGG_LAYERS)
     name = "content image" if contents else "style image"
     height, width = load_image(image, size=settings.size, fit=settings.fit, name=name).pixels.shape[:2]
-    smallest = scaled_shape((height, width), factors((height, width), settings.coarse_to_fine)[0])
+    first, *_ = factors((height, width), settings.coarse_to_fine, settings.growth, settings.smallest_size)
+    smallest = scaled_shape((height, width), first)
     network = load_network(settings.network, settings.weights, device="cpu", progress=progress)
     _, layers = network.default_layers(smallest)
     return list(layers)

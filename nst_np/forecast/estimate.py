@@ -41,6 +41,7 @@ class Estimate:
         ends the run before.
     style : height and width of the style image, if it is the look at that which takes the most memory.
     stop_after : how many iterations there are in all, if `stop_after` cuts them short.
+    first_iterations : how many there are at the first of several sizes, if it is another number.
     """
 
     shape: Shape
@@ -54,6 +55,7 @@ class Estimate:
     sizes: Sequence[Shape]
     style: Shape | None = None
     stop_after: int | None = None
+    first_iterations: int | None = None
 
     @property
     def fits(self) -> bool:
@@ -78,15 +80,22 @@ class Estimate:
 
     def rows(self) -> dict[str, str]:
         """The same as a table, with the sizes and what is free."""
-        sizes = ("each of " * (len(self.sizes) > 1)) + ", ".join(f"{width}×{height}" for height, width in self.sizes)
         return {
             "picture": f"{self.shape[1]}×{self.shape[0]}",
-            "iterations": ("" if self.stop_after is None else f"{self.stop_after} in all, at most ")
-            + f"{self.iterations} at {sizes}",
+            "iterations": ("" if self.stop_after is None else f"{self.stop_after} in all, at most ") + self._schedule,
             "iteration": f"{duration(self.iteration_seconds)}{self._last}",
             "whole run": duration(self.seconds),
             self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
         }
+
+    @property
+    def _schedule(self) -> str:
+        """How many iterations at which sizes."""
+        sizes = [f"{width}×{height}" for height, width in self.sizes]
+        first = ""
+        if self.first_iterations is not None:
+            first, sizes = f"{self.first_iterations} at {sizes[0]}, then ", sizes[1:]
+        return f"{first}{self.iterations} at {'each of ' * (len(sizes) > 1)}{', '.join(sizes)}"
 
     @property
     def _last(self) -> str:
@@ -125,13 +134,15 @@ def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimat
     pixels, peak = area(plan.seen(plan.stages[-1][0])), _peak(plan, costs)
     largest = max(plan.styles, key=area, default=None)
     iterations = sum(iterations for _, iterations in plan.stages)
+    first, each = plan.schedule[0][1], plan.schedule[len(plan.stages) - 1][1]
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
-        iterations=plan.config.iterations, sizes=[scaled_shape(plan.picture, factor) for factor, _ in plan.stages],
+        iterations=each, first_iterations=first if first != each and len(plan.stages) > 1 else None,
+        sizes=[scaled_shape(plan.picture, factor) for factor, _ in plan.stages],
         style=largest if peak > costs.beside + costs.painting(pixels) else None,
-        stop_after=iterations if iterations < plan.config.iterations * len(plan.factors) else None,
+        stop_after=iterations if iterations < plan.iterations else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,17 +53,31 @@ class Plan:
     @property
     def factors(self) -> list[float]:
         """Of all sizes at which it is painted, the smallest first."""
-        return canvas.factors(self.picture, self.config.coarse_to_fine)
+        config = self.config
+        return canvas.factors(self.picture, config.coarse_to_fine, config.growth, config.smallest_size)
+
+    @property
+    def schedule(self) -> list[tuple[float, int]]:
+        """The same, with the iterations at each."""
+        first, *others = self.factors
+        each = self.config.iterations
+        return [(first, self.config.first_iterations or each), *((factor, each) for factor in others)]
 
     @property
     def stages(self) -> list[tuple[float, int]]:
-        """The sizes that are worked on, as factors, and the iterations at each: `stop_after` may end the run early."""
-        left, each = self.config.stop_after, self.config.iterations
-        if left is None:
-            return [(factor, each) for factor in self.factors]
-        done = [each * index for index in range(len(self.factors))]
-        return [(factor, min(each, left - before)) for factor, before in zip(self.factors, done, strict=True)
-                if before < left]
+        """The sizes that are worked on, and the iterations at each: `stop_after` may end the run early."""
+        left = math.inf if self.config.stop_after is None else self.config.stop_after
+        stages = []
+        for factor, iterations in self.schedule:
+            if left > 0:
+                stages.append((factor, int(min(iterations, left))))
+            left -= iterations
+        return stages
+
+    @property
+    def iterations(self) -> int:
+        """How many there are at all sizes, if nothing stops them."""
+        return sum(iterations for _, iterations in self.schedule)
 
     @property
     def is_small(self) -> bool:

@@ -121,7 +121,7 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
-        step_sides = CPU_SIDES if Descent(config, backend).xp is np else sides
+        step_sides = CPU_SIDES if Descent(config, backend, (1, 1, 3)).xp is np else sides
         slow_step, step = on(step_sides[1]).step_seconds(), on(step_sides[0]).step_seconds()
         # Afterwards, because the network has now made whatever it keeps.
         sizes = [[on(side).bytes(watch) for side in its_sides] for its_sides, watch in places]
@@ -162,7 +162,8 @@ class _Canvas:
         images = np.random.default_rng(0).uniform(0, 255, (3, side, side, 3)).astype(np.float32)
         self._config, self._network, self._build, self._image = config, network, build, images[0]
         self._content, self._styles = images[1] if content else None, [images[2]] * styles
-        self._descent = Descent(replace(config, learning_rate=None), network.backend)  # which may not suit a bowl
+        bowl = replace(config, learning_rate=None)  # which may not suit one
+        self._descent = Descent(bowl, network.backend, self._image.shape)
 
     def seconds(self) -> tuple[float, float]:
         """Of an evaluation, and of a look at one image."""
@@ -194,7 +195,7 @@ class _Canvas:
 
     def _practise(self, steps: int) -> None:
         """The optimiser on a bowl, which costs next to nothing to evaluate."""
-        curvature = self._descent.vector(np.linspace(0.1, 3.0, self._image.size))
+        curvature = 1.5 + self._descent.start(np.linspace(-1.4, 1.4, self._image.size).reshape(self._image.shape))
 
         def bowl(x: optimize.Vector) -> tuple[float, optimize.Vector]:
             gradient = curvature * x
@@ -209,8 +210,8 @@ class _Canvas:
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector]:
             if next(calls) != FULL:
                 return float(x @ x), 2 * x
-            evaluation = objective.evaluate(x.reshape(self._image.shape))
-            return evaluation.value, self._descent.vector(evaluation.gradient)
+            evaluation = objective.evaluate(self._descent.image(x))
+            return evaluation.value, self._descent.gradient(evaluation.gradient)
 
         self._optimize(function, 1)
 

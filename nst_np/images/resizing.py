@@ -45,6 +45,12 @@ def resize_channel(channel: npt.NDArray[Any], height: int, width: int) -> FloatA
     return resize_heights(resize_widths(channel, width), height)
 
 
+def interpolate(values: npt.NDArray[Any], height: int, width: int, method: str) -> FloatArray:
+    """Resize numbers of any sign, (H, W, 3): ``"linear"``, within their range, or ``"cubic"``, which may overshoot."""
+    kernel = {"linear": Image.Resampling.BILINEAR, "cubic": Image.Resampling.BICUBIC}[method]
+    return _each_channel(values, lambda channel: channel.resize((width, height), kernel))
+
+
 def resize_widths(pixels: npt.NDArray[Any], width: int) -> FloatArray:
     """Resize the rows of a picture, (H, W, 3) or (H, W), which is the first half of resizing it; not clipped."""
     return _each_channel(pixels, lambda channel: channel.resize((width, channel.height), Image.Resampling.LANCZOS))

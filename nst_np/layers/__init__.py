@@ -15,10 +15,10 @@ C, K : numbers of input and output channels.
 and checked for purity by the test-suite without any further line of test. Nothing here modifies its input.
 """
 
-from nst_np.layers.convolution import conv3x3, pooled_conv3x3, rectified_conv3x3
+from nst_np.layers.convolution import conv3x3, pooled_conv3x3, rectified_conv3x3, replicated
 from nst_np.layers.pixels import opponent_colors, preprocess
-from nst_np.layers.pooling import average_pool, max_pool
-from nst_np.layers.pyramid import downsample, periodic, reflect_pad, wrap_pad
+from nst_np.layers.pooling import average_pool, l2_pool, max_pool, rescaled
+from nst_np.layers.pyramid import downsample, edge_pad, periodic, reflect_pad, upsample, wrap_pad
 from nst_np.layers.rectifiers import Bits, crelu, relu
 from nst_np.layers.registry import LAYERS, Backward, Layer, Registered, layer
 from nst_np.layers.wavelets import WaveletBank, rectified_wavelets, wavelets
@@ -34,6 +34,8 @@ __all__ = [
     "conv3x3",
     "crelu",
     "downsample",
+    "edge_pad",
+    "l2_pool",
     "layer",
     "max_pool",
     "opponent_colors",
@@ -44,6 +46,9 @@ __all__ = [
     "rectified_wavelets",
     "reflect_pad",
     "relu",
+    "replicated",
+    "rescaled",
+    "upsample",
     "wavelets",
     "wrap_pad",
 ]

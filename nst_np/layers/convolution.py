@@ -7,8 +7,9 @@ from typing import Any
 
 from nst_np.arrays import Array
 from nst_np.layers.pooling import average_pool
+from nst_np.layers.pyramid import continued, edge_pad
 from nst_np.layers.rectifiers import relu
-from nst_np.layers.registry import Backward, example_of_odd_multiples, in_turn, layer
+from nst_np.layers.registry import Backward, Layer, example_image, example_of_odd_multiples, in_turn, layer
 
 
 def correlate3x3(xp: Any, x: Array, kernel: Array) -> Array:
@@ -78,3 +79,20 @@ def rectified_conv3x3(xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Ar
 def pooled_conv3x3(xp: Any, x: Array, kernel: Array, bias: Array) -> tuple[Array, Backward]:
     """`conv3x3`, then `relu`, then `average_pool`: three steps of VGG of which an engine can make one."""
     return in_turn(xp, x, partial(conv3x3, kernel=kernel, bias=bias), relu, average_pool)
+
+
+def _replicated_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    x, _ = example_image(xp, rng, height, width)
+    return x, (xp.asarray(rng.standard_normal((3, 3, 3, 4))), xp.asarray(rng.standard_normal(4)))
+
+
+@layer(_replicated_example, linear=True)
+def replicated(xp: Any, x: Array, kernel: Array, bias: Array, step: Layer = conv3x3) -> tuple[Array, Backward]:
+    """A convolution that sees copies of the edge pixels where it would see zeros.
+
+    Parameters
+    ----------
+    x, kernel, bias : as for `conv3x3`.
+    step : which of the convolutions it is, with a rectifier or without; none that pools.
+    """
+    return continued(xp, x, edge_pad, partial(step, kernel=kernel, bias=bias), 1)

@@ -1,4 +1,4 @@
-"""2×2 pooling, by the mean or the maximum."""
+"""2×2 pooling, by the mean, the maximum or the root of the mean square."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Any
 
 from nst_np.arrays import Array
 from nst_np.layers.rectifiers import Bits
-from nst_np.layers.registry import Backward, example_image, example_without_ties, layer
+from nst_np.layers.registry import (
+    Backward,
+    Layer,
+    example_away_from_zero,
+    example_image,
+    example_without_ties,
+    layer,
+)
 
 
 def _windows(x: Array) -> list[Array]:
@@ -56,3 +63,34 @@ def max_pool(xp: Any, x: Array) -> tuple[Array, Backward]:
         return dx
 
     return xp.maximum(top, bottom), backward
+
+
+@layer(example_away_from_zero, linear=False)
+def l2_pool(xp: Any, x: Array) -> tuple[Array, Backward]:
+    """Root of the mean square of each 2×2 window, stride 2; sizes are halved and floored.
+
+    As ``y² = (a² + b² + c² + d²) / 4``, each element has ``dx = dy x / (4 y)``. Where the whole window is 0 there is a
+    kink, and ``dx = 0``. Kept is `x`.
+    """
+    y = xp.sqrt(sum(element**2 for element in _windows(x)) * 0.25)
+
+    def backward(dy: Array) -> Array:
+        dx = xp.zeros(x.shape, dtype=dy.dtype)
+        quarter = dy / (4 * xp.where(y > 0, y, 1))
+        for element, its_x in zip(_windows(dx), _windows(x), strict=True):
+            element[...] = quarter * its_x
+        return dx
+
+    return y, backward
+
+
+def _rescaled_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    x, _ = example_image(xp, rng, height, width)
+    return x, (average_pool, 2.0)
+
+
+@layer(_rescaled_example, linear=True)
+def rescaled(xp: Any, x: Array, step: Layer, scale: float) -> tuple[Array, Backward]:
+    """Another layer, times a constant: VGG learned with maxima, and means are smaller."""
+    y, backward = step(xp, x)
+    return y * scale, lambda dy: backward(dy * scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nst_np.arrays import Array
@@ -105,6 +106,42 @@ def wrap_pad(xp: Any, x: Array, n: int) -> tuple[Array, Backward]:
     return y, backward
 
 
+@layer(example_image, linear=True)
+def edge_pad(xp: Any, x: Array) -> tuple[Array, Backward]:
+    """Continue the image by one pixel on every side, each a copy of the nearest edge pixel.
+
+    A padded pixel is a copy, so its gradient is added to the pixel it copies.
+    """
+    y = xp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+
+    def backward(dy: Array) -> Array:
+        return _edge_rows_adjoint(_edge_rows_adjoint(dy).swapaxes(0, 1)).swapaxes(0, 1)
+
+    return y, backward
+
+
+def _edge_rows_adjoint(dy: Array) -> Array:
+    dx = dy[1:-1].copy()
+    dx[0] += dy[0]
+    dx[-1] += dy[-1]
+    return dx
+
+
+def continued(xp: Any, x: Array, pad: Layer, step: Layer, stride: int) -> tuple[Array, Backward]:
+    """A layer on an image that `pad` continues by `stride` pixels; the outputs that these add are cut off."""
+    wide, narrow = pad(xp, x)
+    y, backward = step(xp, wide)
+    inside = slice(1, 1 + x.shape[0] // stride), slice(1, 1 + x.shape[1] // stride)
+    shape = y.shape
+
+    def backward_inside(dy: Array) -> Array:
+        d_wide = xp.zeros(shape, dtype=dy.dtype)
+        d_wide[inside] = dy
+        return narrow(backward(d_wide))
+
+    return xp.ascontiguousarray(y[inside]), backward_inside
+
+
 def _periodic_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
     x, _ = example_image(xp, rng, height, width)
     return x, (downsample, 2)
@@ -122,14 +159,50 @@ def periodic(xp: Any, x: Array, step: Layer, stride: int) -> tuple[Array, Backwa
     step : a layer that makes (H // stride, W // stride, K) of it, each output from at most `stride` pixels around its
         own ``stride × stride``.
     """
-    wide, narrow = wrap_pad(xp, x, stride)
-    y, backward = step(xp, wide)
-    inside = slice(1, 1 + x.shape[0] // stride), slice(1, 1 + x.shape[1] // stride)
-    shape = y.shape
+    return continued(xp, x, partial(wrap_pad, n=stride), step, stride)
 
-    def backward_inside(dy: Array) -> Array:
-        d_wide = xp.zeros(shape, dtype=dy.dtype)
-        d_wide[inside] = dy
-        return narrow(backward(d_wide))
 
-    return xp.ascontiguousarray(y[inside]), backward_inside
+def _upsample_example(xp: Any, rng: Any, height: int, width: int) -> tuple[Array, tuple[Any, ...]]:
+    x, _ = example_image(xp, rng, height, width)
+    return x, (2 * height - 1, 2 * width)
+
+
+@layer(_upsample_example, linear=True)
+def upsample(xp: Any, x: Array, height: int, width: int) -> tuple[Array, Backward]:
+    """The next finer scale by bilinear interpolation, edge pixels repeated outside of the image.
+
+    Each new pixel is 3/4 its own coarse pixel and 1/4 the nearest neighbour of that; separable, so the backward pass is
+    the transpose along each axis.
+
+    Parameters
+    ----------
+    x : (h, w, C).
+    height, width : what to make of it, ``2 h`` or ``2 h - 1`` and ``2 w`` or ``2 w - 1``.
+    """
+    y = _double_rows(xp, _double_rows(xp, x, height).swapaxes(0, 1), width).swapaxes(0, 1)
+
+    def backward(dy: Array) -> Array:
+        return _double_rows_adjoint(xp, _double_rows_adjoint(xp, dy).swapaxes(0, 1)).swapaxes(0, 1)
+
+    return y, backward
+
+
+def _double_rows(xp: Any, x: Array, height: int) -> Array:
+    """One axis of `upsample`, the first one: (h, …) to (height, …)."""
+    y = xp.empty((2 * x.shape[0], *x.shape[1:]), dtype=x.dtype)
+    y[::2] = 0.75 * x + 0.25 * xp.concatenate([x[:1], x[:-1]])
+    y[1::2] = 0.75 * x + 0.25 * xp.concatenate([x[1:], x[-1:]])
+    return y[:height]
+
+
+def _double_rows_adjoint(xp: Any, dy: Array) -> Array:
+    """The transpose of `_double_rows`: every output spreads over the two inputs it was made from."""
+    even, odd = dy[::2], dy[1::2]
+    dx = 0.75 * even
+    dx[0] += 0.25 * even[0]
+    dx[:-1] += 0.25 * even[1:]
+    dx[: len(odd)] += 0.75 * odd
+    dx[1:][: len(odd)] += 0.25 * odd[: len(dx) - 1]
+    if len(odd) == len(dx):  # else the last output was left out
+        dx[-1] += 0.25 * odd[-1]
+    return dx

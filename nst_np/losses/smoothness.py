@@ -48,19 +48,23 @@ class TotalVariation(Loss):
         """Each difference's gradient, scattered to its two pixels."""
         d_down, d_right = d_statistic
         down, right = self._differences(F)
-        down, right = down * (2 * d_down), right * (2 * d_right)
-        (rows, width), height = down.shape[:2], right.shape[0]
-        dF = backend.xp.zeros_like(F)
-        dF[1 : rows + 1, :width] += down
-        dF[:rows, :width] -= down
-        dF[:height, 1:] += right
-        dF[:height, :-1] -= right
-        return added(dF, add_to)
+        return added(_scattered(backend, F, down * (2 * d_down), right * (2 * d_right)), add_to)
 
     def _differences(self, F: Array) -> tuple[Array, Array]:
         """Of vertical and of horizontal neighbours, the first of which is in the region."""
         height, width = self.size or F.shape[:2]
         return F[1:, :width] - F[:-1, :width], F[:height, 1:] - F[:height, :-1]
+
+
+def _scattered(backend: Backend, F: Array, down: Array, right: Array) -> Array:
+    """dE/dF from the gradients by the vertical and the horizontal differences."""
+    (rows, width), height = down.shape[:2], right.shape[0]
+    dF = backend.xp.zeros_like(F)
+    dF[1 : rows + 1, :width] += down
+    dF[:rows, :width] -= down
+    dF[:height, 1:] += right
+    dF[:height, :-1] -= right
+    return dF
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,70 @@ class MeanTotalVariation(TotalVariation):
     def weights(self, down: int, right: int) -> tuple[float, float]:
         """One over each number of differences."""
         return 1 / max(down, 1), 1 / max(right, 1)
+
+
+@dataclass(frozen=True)
+class NinePointTotalVariation(TotalVariation):
+    """Mean squared differences of a pixel and its eight neighbours, in units of the full range 255².
+
+        E = 2 / 255² [(Σ δ_v² + Σ δ_h²) / (3 H W C) + (Σ δ_d² + Σ δ_a²) / (12 (H + 1) (W + 1) C)]
+
+    As crowsonkb/style-transfer-pytorch has it: δ_d and δ_a are the differences along both diagonals, of an image that
+    is continued by copies of its edge pixels. There they are the differences along the edge, each of them twice.
+
+    Attributes
+    ----------
+    begins : whether the region has the image's upper and its left edge.
+    """
+
+    begins: tuple[bool, bool] = (True, True)
+
+    def at(self, region: Region) -> NinePointTotalVariation:
+        """With the size of the region, and the edges where it begins."""
+        rows, columns = region
+        size = rows.stop - rows.start, columns.stop - columns.start
+        return replace(self, size=size, begins=(rows.start == 0, columns.start == 0))
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """The sums of squares along the axes and along the diagonals, and how many each has in one direction."""
+        down, right = self._differences(F)
+        falling, rising = _diagonals(F)
+        axes = total(backend, down**2) + total(backend, right**2)
+        edges = sum(total(backend, line**2) for line in self._edges(F, down, right))
+        diagonals = total(backend, falling**2) + total(backend, rising**2) + 2 * edges
+        height, width = self.size or F.shape[:2]
+        top, left = self.begins
+        return axes, diagonals, height * width * F.shape[2], (height + top) * (width + left) * F.shape[2]
+
+    def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
+        """E, and its derivatives by the two sums."""
+        axes, diagonals, count, count_diagonal = statistic
+        d_axes, d_diagonals = 2 / (255.0**2 * 3 * count), 2 / (255.0**2 * 12 * count_diagonal)
+        return axes * d_axes + diagonals * d_diagonals, (d_axes, d_diagonals)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """Each difference's gradient, scattered to its two pixels."""
+        d_axes, d_diagonals = d_statistic
+        down, right = self._differences(F)
+        d_down, d_right = down * (2 * d_axes), right * (2 * d_axes)
+        for line, d_line in zip(self._edges(F, down, right), self._edges(F, d_down, d_right), strict=True):
+            d_line += line * (4 * d_diagonals)
+        dF = _scattered(backend, F, d_down, d_right)
+        falling, rising = (difference * (2 * d_diagonals) for difference in _diagonals(F))
+        dF[1:, 1:] += falling
+        dF[:-1, :-1] -= falling
+        dF[1:, :-1] += rising
+        dF[:-1, 1:] -= rising
+        return added(dF, add_to)
+
+    def _edges(self, F: Array, down: Array, right: Array) -> list[Array]:
+        """What is along the image's edges, of those that the region has: views."""
+        (height, width), (top, left) = self.size or F.shape[:2], self.begins
+        bottom, right_edge = F.shape[0] == height, F.shape[1] == width
+        lines = ((top, right[:1]), (bottom, right[-1:]), (left, down[:, :1]), (right_edge, down[:, -1:]))
+        return [line for is_there, line in lines if is_there]
+
+
+def _diagonals(F: Array) -> tuple[Array, Array]:
+    """Differences of diagonal neighbours: from the upper left to the lower right, and from right to left."""
+    return F[1:, 1:] - F[:-1, :-1], F[1:, :-1] - F[:-1, 1:]

@@ -21,8 +21,8 @@ class Iterate:
     Attributes
     ----------
     iteration : its number; 0 is where the method starts.
-    x : (n,), not to be modified.
-    value : f(x).
+    x : (n,), not to be modified; of an averaged minimisation the average.
+    value : f of the iterate.
     state : what the method needs to go on from here: arrays and numbers, valid until it does go on. A method that is
         given it yields what it would have yielded. Empty for SciPy's L-BFGS-B, which keeps its state to itself.
     """
@@ -69,6 +69,7 @@ class Counted:
     nfev : evaluations so far.
     best : None before the first one.
     has_changed : set where the function is another one from here on, so that no best point before counts.
+    rest : what else the function returned at the latest one.
     """
 
     def __init__(self, function: Function, xp: Any) -> None:
@@ -76,14 +77,16 @@ class Counted:
         self.nfev = 0
         self.best: Best | None = None
         self.has_changed = False
+        self.rest: tuple[Any, ...] = ()
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
         """Value and gradient at `x`; a `NumericalError` if either is NaN or infinite."""
         value, gradient, *rest = self._function(x)
         self.nfev += 1
+        self.rest = tuple(rest)
         for what, number in (("loss", value), ("gradient", float(self._xp.abs(gradient).max()))):
             if not abs(number) < float("inf"):
                 raise NumericalError(f"the {what} is {number} at evaluation {self.nfev}; the run cannot go on")
         if self.best is None or self.has_changed or value < self.best.value:
-            self.best, self.has_changed = Best(x.copy(), value, tuple(rest)), False
+            self.best, self.has_changed = Best(x.copy(), value, self.rest), False
         return value, gradient

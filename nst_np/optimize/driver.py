@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nst_np.errors import InputError
+from nst_np.optimize.averaging import Average
 from nst_np.optimize.base import Best, Bounds, Counted, Function, Iterate, Iterates, State, Vector
 from nst_np.optimize.first_order import adam, momentum, rmsprop
 from nst_np.optimize.lbfgs import lbfgs
@@ -38,6 +39,10 @@ class Minimization:
     bounds : the smallest and largest value that any element may take. None for no bounds.
     state : of an iterate of the same method and function, to go on from there: the next iterate is yielded first, and
         the iterations before it count. `x0` is then not looked at.
+    average : if not None, the decay of a moving average of the iterates (`nst_np.optimize.averaging.Average`), which
+        takes the place of their x, and of the best point's.
+    beta2 : Adam's β₂, by default 0.999.
+    carried : what Adam begins with instead of nothing, from `nst_np.optimize.first_order.moments`.
     redraw : makes the function another one, as losses of random places do. It is called after every so many iterations
         (`redraw_every`, by default `LINE_SEARCHES`), and given how many there were. Then methods that search along
         lines start again, as what they remember is of another function; and the best point is the best since then.
@@ -57,6 +62,7 @@ class Minimization:
 
     def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
                  learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None,
+                 average: float | None = None, beta2: float | None = None, carried: State | None = None,
                  redraw: Callable[[int], None] | None = None, redraw_every: int | None = None) -> None:
         if method not in METHODS:
             raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
@@ -64,15 +70,20 @@ class Minimization:
             raise InputError("optimizer lbfgs-own cannot keep to bounds; all others can")
         if state is not None and method == "lbfgs":
             raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
+        if method != "adam" and (beta2, carried) != (None, None):
+            raise InputError(f"optimizer {method} has no beta2 and takes no moments; adam does")
         counted = self._function = Counted(function, xp)
         self._iterations = iterations
+        self._average = None if average is None else Average(average, state)
         if state is not None:
             self._function.best = Best(state["x"].copy(), state["value"], ())
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
+        options = {"beta2": beta2, "carried": carried} if method == "adam" else {}
         self._start: Callable[[Vector, State | None], Iterates] = (
-            lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state))
+            lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state, **options))
         self._points = self._start(x0, None if state is None else dict(state))
+        self._averaged: Best | None = None
         self._redraw, self._every = redraw, redraw_every or LINE_SEARCHES.get(method, 1)
         self._starts_again, self._before = redraw is not None and method in LINE_SEARCHES, 0
         self.nit = 0 if state is None else state["iteration"]
@@ -85,17 +96,22 @@ class Minimization:
                     iterate = next(self._points)
                 except StopIteration as end:
                     if end.value is not None and self._starts_again and self._before < self.nit < self._iterations:
-                        self._draw(iterate.x)
+                        self._draw(x)
                         continue
                     if end.value is not None:  # else it was left before
                         self.status, self._reason = "converged", end.value
                     return
                 if not iterate.iteration and self._before:
                     continue  # where it started again
-                self.nit = self._before + iterate.iteration
-                yield iterate if not self._before else replace(iterate, iteration=self.nit)
+                x, self.nit = iterate.x, self._before + iterate.iteration
+                if self._before:
+                    iterate = replace(iterate, iteration=self.nit)
+                if self._average is not None:
+                    iterate = self._average.of(iterate)
+                    self._averaged = Best(iterate.x, iterate.value, self._rest(iterate))
+                yield iterate
                 if self._redraw is not None and 0 < self.nit < self._iterations and self.nit % self._every == 0:
-                    self._draw(iterate.x)
+                    self._draw(x)
             self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
             self._points.close()
@@ -116,8 +132,13 @@ class Minimization:
 
     @property
     def best(self) -> Best | None:
-        """The best point of them; None before the first."""
-        return self._function.best
+        """The best point of them, or the average with what was found at the latest iterate; None before the first."""
+        return self._function.best if self._average is None else self._averaged
+
+    def _rest(self, iterate: Iterate) -> tuple[Any, ...]:
+        """What else the function returned at an iterate: a line search may end at a point before its last one."""
+        best = self._function.best
+        return best.rest if best is not None and best.value == iterate.value else self._function.rest
 
     @property
     def message(self) -> str:
@@ -131,7 +152,7 @@ class OptimizeResult:
 
     Attributes
     ----------
-    x, value : the point, and the function there.
+    x, value : the point, and the function there; or the average, and the function at the last iterate.
     nit, nfev : iterations and evaluations of the function.
     status, message : why it ended, in a word and in words.
     """

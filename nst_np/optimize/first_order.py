@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector, root_mean_square
 
+BETA2 = 0.999
 Step = Callable[[Any, State, Vector, float], Vector]  # (xp, state, gradient, rate) to what is taken from x
 
 
 def _descend(step: Step, function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds | None,
-             state: State | None) -> Iterates:
+             state: State | None, carried: State | None = None) -> Iterates:
     """Move by ``-step(gradient)``, again and again.
 
-    Gradients are divided by the first one's root mean square, so that steps do not depend on the function's scale.
+    Gradients are divided by the first one's root mean square, so that steps do not depend on the function's scale; or
+    by what is `carried`, from before.
     """
     if state is None:
         value, gradient = function(x0)
         scale = root_mean_square(xp, gradient)
-        state = {"iteration": 0, "x": x0, "value": value, "gradient": gradient, "scale": scale}
+        state = {"iteration": 0, "x": x0, "value": value, "gradient": gradient, "scale": scale, **(carried or {})}
         del gradient
         yield Iterate(0, x0, value, state)
     if state["scale"] == 0:
@@ -33,11 +36,19 @@ def _descend(step: Step, function: Counted, xp: Any, x0: Vector, rate: float, bo
         yield Iterate(state["iteration"], state["x"], state["value"], state)
 
 
-def _adam(xp: Any, state: State, gradient: Vector, rate: float) -> Vector:
+def _adam(xp: Any, state: State, gradient: Vector, rate: float, beta2: float) -> Vector:
     m = state["m"] = 0.9 * state.get("m", 0.0) + 0.1 * gradient
-    v = state["v"] = 0.999 * state.get("v", 0.0) + 0.001 * gradient**2
-    t = state["iteration"]
-    return rate * (m / (1 - 0.9**t)) / (xp.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    v = state["v"] = beta2 * state.get("v", 0.0) + (1 - beta2) * gradient**2
+    t = state["iteration"] + state.get("steps", 0)
+    return rate * (m / (1 - 0.9**t)) / (xp.sqrt(v / (1 - beta2**t)) + 1e-8)
+
+
+def moments(state: State) -> State | None:
+    """What Adam has learned, of a state: ``m, v, scale`` and ``steps``, how many it took. None before the first."""
+    if "m" not in state:
+        return None
+    return {"m": state["m"], "v": state["v"], "scale": state["scale"],
+            "steps": state["iteration"] + state.get("steps", 0)}
 
 
 def _rmsprop(xp: Any, state: State, gradient: Vector, rate: float) -> Vector:
@@ -50,9 +61,11 @@ def _momentum(xp: Any, state: State, gradient: Vector, rate: float) -> Vector:
     return velocity
 
 
-def adam(*arguments: Any) -> Iterates:
-    """Adam (Kingma & Ba 2015, Algorithm 1): β₁ = 0.9, β₂ = 0.999, with bias correction."""
-    return _descend(_adam, *arguments)
+def adam(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds | None, state: State | None,
+         beta2: float | None = None, carried: State | None = None) -> Iterates:
+    """Adam (Kingma & Ba 2015, Algorithm 1): β₁ = 0.9, β₂ = 0.999 if nothing else is said, with bias correction."""
+    step = partial(_adam, beta2=BETA2 if beta2 is None else beta2)
+    return _descend(step, function, xp, x0, rate, bounds, state, carried)
 
 
 def rmsprop(*arguments: Any) -> Iterates:

@@ -52,11 +52,18 @@ def render_page(account: Account, files: Sequence[str] = ()) -> str:
         result=_picture("Result", _size(account.result.image), account.result.image, _PICTURE_SIDE),
         before=_before(account),
         limits=_limits(account),
-        several_sizes=len(canvas.factors(account.result.image.shape, account.result.settings.coarse_to_fine)) > 1,
+        several_sizes=_sizes(account) > 1,
         losses=_losses(account),
         config=format_config(account.result.settings),
         data=_data(account),
     )
+
+
+def _sizes(account: Account) -> int:
+    """How many sizes the picture was painted at."""
+    settings = account.result.settings
+    return len(canvas.factors(account.result.image.shape, settings.coarse_to_fine, settings.growth,
+                              settings.smallest_size))
 
 
 def status(name: str) -> tuple[str, str]:
