@@ -116,6 +116,15 @@ _ALL = (
         carry_moments=True, average=0.99, bounds=True, init="content",
         coarse_to_fine=None, smallest_size=96, growth=1.4142,  # all sizes from there up
     ),
+    _preset(
+        "strotss", "STROTSS: nearest places and self-similarity, RMSProp on a Laplacian pyramid", "vgg16",
+        size=512, fit="longer",
+        network="vgg16", pooling="max",
+        content_loss={"self-similarity": 1.0}, style_loss={"remd": 1.0, "palette": 0.25},
+        content_weight=4.0, style_weight=1.0, normalization="mean",
+        optimizer="rmsprop", iterations=250, learning_rate=0.5, parametrization="laplacian", init="content",
+        coarse_to_fine=None,
+    ),
 )
 # fmt: on
 

@@ -90,6 +90,7 @@ class Minimization:
         self.status, self._reason = "stopped", ""
 
     def __iter__(self) -> Iterator[Iterate]:
+        x: Vector
         try:
             while self._function.best is None or self.nit < self._iterations:
                 try:
