@@ -151,5 +151,5 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = dict(preset(name).settings)
     if given.get("network", "auto") not in VGGS:
-        del settings["content_layers"], settings["style_layers"]
+        settings = {key: value for key, value in settings.items() if key not in ("content_layers", "style_layers")}
     return {**settings, **given}
