@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TESTS ?= tests
 TORCH ?= torch==2.13.0
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -15,10 +16,10 @@ demo: $(VENV)/installed
 	@echo "The picture is $(CURDIR)/demo.png"
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 test-fast: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/test_layers.py tests/test_losses.py tests/test_gradcheck.py tests/test_objective.py \
+	$(BIN)/python -m pytest $(PARALLEL) tests/test_layers.py tests/test_losses.py tests/test_gradcheck.py tests/test_objective.py \
 	    tests/test_optimize.py tests/test_canvas.py tests/test_config.py tests/test_structure.py
 
 lint: $(VENV)/installed-test
