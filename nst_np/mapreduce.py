@@ -134,9 +134,7 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
     of_pixels = measures.pop(PIXELS, [])
     found, backward = network.measure(x, measures)
     pixels, to_image = _pixels(network, x)
-    first = int(network.repeats)  # where its own pixels begin in an image that is continued
-    region = slice(first, first + x.shape[0]), slice(first, first + x.shape[1])
-    of_pixels = [measure.at(region) for measure in of_pixels]
+    of_pixels = [measure.at(_all_of(x, network.repeats and measure.reach)) for measure in of_pixels]
     found[PIXELS] = [measure.statistic(backend, pixels) for measure in of_pixels]
     values, d_statistics = weigh(network, terms, found)
     del found
@@ -148,6 +146,11 @@ def _whole(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[di
     if d_pixels is not None:
         total += to_image(d_pixels)
     return values, total
+
+
+def _all_of(x: Array, start: int) -> tuple[slice, slice]:
+    """All rows and columns. For what reaches beyond them in an image that repeats there are some before, as well."""
+    return slice(start, start + x.shape[0]), slice(start, start + x.shape[1])
 
 
 def _pixels(network: FeatureNetwork, x: Array) -> tuple[Array, layers.Backward]:

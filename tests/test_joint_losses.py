@@ -126,6 +126,14 @@ def test_another_draw_is_another_loss_at_the_same_places_for_all():
     assert not Objective(network("wavelet"), style=x).is_drawn
 
 
+def test_pixels_of_a_picture_that_repeats_are_its_own():
+    x = image(45, 53, 3)
+    settings = {"style": image(61, 50, 2), "picture": x, "style_loss": {"palette": 1.0}}
+    plain, tile = (Objective(network("wavelet"), repeats=repeats, **settings).evaluate(x) for repeats in (False, True))
+    assert tile.value == plain.value
+    np.testing.assert_array_equal(tile.gradient, plain.gradient)
+
+
 def test_several_styles_have_their_shares():
     x, black, white = image(45, 53, 3), np.zeros((40, 40, 3)), np.full((40, 40, 3), 255.0)
     values = {}

@@ -84,27 +84,27 @@ class Minimization:
             lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state, **options))
         self._points = self._start(x0, None if state is None else dict(state))
         self._averaged: Best | None = None
+        self._x = x0  # of the latest iterate
         self._redraw, self._every = redraw, redraw_every or LINE_SEARCHES.get(method, 1)
         self._starts_again, self._before = redraw is not None and method in LINE_SEARCHES, 0
         self.nit = 0 if state is None else state["iteration"]
         self.status, self._reason = "stopped", ""
 
     def __iter__(self) -> Iterator[Iterate]:
-        x: Vector
         try:
             while self._function.best is None or self.nit < self._iterations:
                 try:
                     iterate = next(self._points)
                 except StopIteration as end:
                     if end.value is not None and self._starts_again and self._before < self.nit < self._iterations:
-                        self._draw(x)
+                        self._draw()
                         continue
                     if end.value is not None:  # else it was left before
                         self.status, self._reason = "converged", end.value
                     return
                 if not iterate.iteration and self._before:
                     continue  # where it started again
-                x, self.nit = iterate.x, self._before + iterate.iteration
+                self._x, self.nit = iterate.x, self._before + iterate.iteration
                 if self._before:
                     iterate = replace(iterate, iteration=self.nit)
                 if self._average is not None:
@@ -112,19 +112,19 @@ class Minimization:
                     self._averaged = Best(iterate.x, iterate.value, self._rest(iterate))
                 yield iterate
                 if self._redraw is not None and 0 < self.nit < self._iterations and self.nit % self._every == 0:
-                    self._draw(x)
+                    self._draw()
             self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
             self._points.close()
 
-    def _draw(self, x: Vector) -> None:
+    def _draw(self) -> None:
         """Make the function another one; and start again, if the method has to."""
         assert self._redraw is not None
         self._redraw(self.nit)
         self._function.has_changed = True
         if self._starts_again:
             self._points.close()
-            self._before, self._points = self.nit, self._start(x.copy(), None)
+            self._before, self._points = self.nit, self._start(self._x.copy(), None)
 
     @property
     def nfev(self) -> int:
