@@ -106,8 +106,8 @@ def _weighed(network: FeatureNetwork, terms: Sequence[Term],
              statistics: Mapping[str, Sequence[Statistic]]) -> list[tuple[float, list[Statistic]]]:
     """Loss and gradient of each term.
 
-    Terms of one tap, which may each take an eigenvalue problem, share the threads. Those of several have large products,
-    whose strips do.
+    Terms of one tap, which may each take an eigenvalue problem, share the threads. Those of several have large
+    products, whose strips do.
     """
     backend = network.backend
     unread = {tap: iter(its) for tap, its in statistics.items()}

@@ -190,7 +190,7 @@ def test_every_setting_comes_back_to_the_last_bit(data):
     changes = {}
     for field in dataclasses.fields(Config):
         rules, kind = field.metadata, option_type(field.name)
-        if field.name in ("content_loss", "style_loss"):
+        if field.name in ("content_loss", "style_loss", "final_style_loss"):
             strategy = st.dictionaries(st.sampled_from([*rules["choices"]]), st.floats(0, 1e300), min_size=1)
         elif rules["choices"]:
             strategy = st.sampled_from([*rules["choices"]])

@@ -758,10 +758,7 @@ def test_a_final_pass_has_style_losses_of_its_own(small_sizes, photo, painting):
     assert ["style palette" in step.terms for step in steps] == [False] * 5 + [True] * 2
     assert (result.message, steps[-1].work) == ("all 2 iterations used in the final pass, 6 in all", pytest.approx(1))
     before = stylize(photo, painting, **{**settings, "final_style_loss": None})
-    by_hand = stylize(photo, painting, **{**QUICK, "iterations": 2, "style_loss": {"palette": 0.5},
-                                          "init": steps[4].image})
     assert np.abs(steps[4].image - before.image).mean() < 1
-    assert np.abs(by_hand.image.astype(float) - result.image).mean() < 1
     stopped = stylize(photo, painting, **settings, callback=lambda step: step.iteration == 5)
     again = stylize(photo, painting, config=stopped.settings)
     np.testing.assert_array_equal(again.image, stopped.image)

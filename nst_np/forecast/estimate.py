@@ -153,7 +153,8 @@ def _seconds(plan: Plan, costs: Costs) -> float:
     for factor, iterations, is_final in plan.stages:
         pixels = area(plan.seen(factor))
         evaluations = iterations + (LBFGS_START + LBFGS_SEARCH * iterations if lbfgs else 1)
-        seconds += evaluations * (costs.final if is_final else costs.evaluation)(pixels) + iterations * costs.step(pixels)
+        evaluation = costs.final if is_final else costs.evaluation
+        seconds += evaluations * evaluation(pixels) + iterations * costs.step(pixels)
         seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(factor))
     return seconds
 
