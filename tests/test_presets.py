@@ -52,9 +52,11 @@ def documented_variants(text):
     """The table that begins with ``| preset | as |``: a row a preset, with what differs from the one it is as."""
     table = next(block for block in text.split("\n\n") if block.startswith("| preset | as |"))
     header, _, *rows = table.splitlines()
-    settings = cells(header)[2:]
-    return {name: (model, {setting: documented_value(setting, value) for setting, value in zip(settings, values, strict=True)})
-            for name, model, *values in map(cells, rows)}
+    variants = {}
+    for name, model, *values in map(cells, rows):
+        said = zip(cells(header)[2:], values, strict=True)
+        variants[name] = model, {setting: documented_value(setting, value) for setting, value in said}
+    return variants
 
 
 def test_presets_are_the_documented_ones():
