@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a colour: written as 16-bit PNG and TIFF, read from those, from floats and from arrays."""
+"""Pictures of more than 8 bits a colour: 16-bit PNG and TIFF, TIFF of floats, arrays of NumPy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from nst_np import stylize
 from nst_np.cli import stylize as command
 from nst_np.errors import ImageError, InputError
 from nst_np.images import load_image, read_settings, save_image
-from tests.test_images import icc_profile, linear_curve, oriented, png_chunk, png_file, srgb_from_linear, written, xyz_tag
+from tests.test_images import (
+    icc_profile,
+    linear_curve,
+    oriented,
+    png_chunk,
+    png_file,
+    srgb_from_linear,
+    written,
+    xyz_tag,
+)
 
 QUICK = {"network": "wavelet", "iterations": 1, "coarse_to_fine": 1}
 
@@ -29,7 +38,7 @@ def levels_of(pixels):
 
 
 def decoded_png(data):
-    """The levels of a PNG file of 16 bits, (H, W, 3 or 4), by the specification's steps; nothing is shared with ours."""
+    """The levels of a PNG file of 16 bits, (H, W, 3 or 4), by the specification; nothing is shared with ours."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, place = [], 8
     while place < len(data):
@@ -78,7 +87,8 @@ def decoded_tiff(data):
         last = tag
     (width,), (height,), (channels,) = tags[256], tags[257], tags[277]
     assert (tags[258], tags[259], tags[262], tags[317]) == ((16,) * channels, (8,), (2,), (2,))
-    raw = b"".join(zlib.decompress(data[start : start + size]) for start, size in zip(tags[273], tags[279], strict=True))
+    strips = zip(tags[273], tags[279], strict=True)
+    raw = b"".join(zlib.decompress(data[start : start + size]) for start, size in strips)
     differences = np.frombuffer(raw, "<u2").reshape(height, width, channels)
     assert len(tags[273]) == -(-height // tags[278][0])
     return differences.cumsum(axis=1).astype(np.uint16), tags
@@ -218,11 +228,13 @@ def deep_png(levels, icc):
     return png_file(levels.shape[1], levels.shape[0], 16, 2, scanlines, png_chunk(b"iCCP", body))
 
 
-def rgb_profile(curve, **tags):
+def rgb_profile(curve):
     """Of a gamut wider than sRGB's, with that curve for each channel."""
     primaries = {"r": (0.60974, 0.31111, 0.01947), "g": (0.20528, 0.62567, 0.06087), "b": (0.14919, 0.06322, 0.74457)}
-    of = {b"wtpt": xyz_tag(0.9642, 1, 0.8249), **{f"{channel}XYZ".encode(): xyz_tag(*primaries[channel]) for channel in "rgb"}}
-    return icc_profile(b"mntr", b"RGB ", b"XYZ ", {**of, **{f"{channel}TRC".encode(): curve for channel in "rgb"}})
+    tags = {b"wtpt": xyz_tag(0.9642, 1, 0.8249)}
+    for channel, primary in primaries.items():
+        tags[f"{channel}XYZ".encode()], tags[f"{channel}TRC".encode()] = xyz_tag(*primary), curve
+    return icc_profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
 
 def test_a_profile_is_converted_with_all_levels(tmp_path):
@@ -262,7 +274,9 @@ def test_profiles_are_converted_as_little_cms_does(tmp_path, curve):
     assert (pixels != np.rint(pixels)).mean() > 0.5
 
 
-@pytest.mark.parametrize("profile", [b"", b"no profile", rgb_profile(linear_curve())[:200], rgb_profile(b"what" + bytes(8))])
+@pytest.mark.parametrize("profile", [
+    b"", b"no profile", rgb_profile(linear_curve())[:200], rgb_profile(b"what" + bytes(8)),
+])
 def test_broken_profiles_are_ignored(tmp_path, profile):
     levels = levels_of(some_pixels(5, 6))
     pixels = load_image(written(tmp_path, deep_png(levels, profile))).pixels
