@@ -15,7 +15,7 @@ from nst_np import stylize
 from nst_np.cli import stylize as command
 from nst_np.errors import ImageError, InputError
 from nst_np.images import load_image, read_settings, save_image
-from tests.test_images import (
+from tests.image_files import (
     icc_profile,
     linear_curve,
     oriented,
