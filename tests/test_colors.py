@@ -223,6 +223,7 @@ def test_luminance_paints_lightness_and_keeps_the_chroma(photo, painting):
     content, style, initial = seen_by(photo, painting, colors="luminance")
     for seen in (content, style, initial):
         assert is_grey(seen)
+    assert is_grey(seen_by(photo, painting, colors="luminance", init=painting)[2])
     np.testing.assert_allclose(to_coordinates(OKLAB, content)[..., 0], to_coordinates(OKLAB, photo)[..., 0], atol=1e-6)
     lightness = to_coordinates(OKLAB, photo)[..., 0]
     greys = to_coordinates(OKLAB, style)[..., 0]
@@ -279,8 +280,11 @@ def test_a_grey_photograph_stays_grey(photo, painting, tmp_path, mode, space):
     assert np.ptp(result.image) > 20
 
 
-def test_a_grey_palette_makes_a_grey_picture(photo, painting):
-    assert is_grey(stylize(photo, painting, **QUICK, colors=grey_of(photo)).image)
+@pytest.mark.parametrize("space", COLOR_SPACES)
+def test_a_grey_palette_makes_a_grey_picture(photo, painting, space):
+    nearly = grey_of(photo) + np.random.default_rng(0).uniform(0, 1.5, photo.shape)
+    for palette in (grey_of(photo), nearly):
+        assert is_grey(stylize(photo, painting, **QUICK, colors=palette, color_space=space).pixels)
 
 
 @pytest.mark.parametrize("mode", ["photo", "luminance", "chroma"])
