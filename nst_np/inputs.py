@@ -12,19 +12,16 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
-from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
+from nst_np.config import ARRAY, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
-from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
 from nst_np.objective import EMPTY
 from nst_np.presets import with_preset
-from nst_np.ranges import check_range
 from nst_np.registry import NETWORKS
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
-ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold
 
 
 class _LeftOut:
@@ -45,7 +42,8 @@ class Inputs:
     ----------
     config : names the images that are files, and says "none" where there is no image.
     content, styles : (H, W, 3) float32 each.
-    initial : (h, w, 3) float32 of any size if it was given in memory, else None.
+    initial, palette : of the settings `init` and `colors`, (h, w, 3) float32 of any size if it was given in memory,
+        else None.
     network : None if it is to be loaded as `config` says.
     """
 
@@ -53,6 +51,7 @@ class Inputs:
     content: Pixels | None
     styles: list[Pixels]
     initial: Pixels | None
+    palette: Pixels | None
     network: FeatureNetwork | None
 
 
@@ -64,13 +63,12 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     ------
     InputError
     """
-    given, loaded, initial = dict(settings), None, None
+    given, loaded = dict(settings), None
     if isinstance(network, FeatureNetwork):
         given, loaded = _of_network(network, given), network
     elif network is not None:
         given["network"] = network
-    if _in_memory(given.get("init")):
-        given["init"], initial = ARRAY, as_pixels(given["init"], "initial image", None, Config.fit)
+    initial, palette = (_taken(given, name) for name in ("init", "colors"))
     paintings = list(style) if isinstance(style, (list, tuple)) else [style]
     if not paintings:
         raise InputError(EMPTY)
@@ -85,7 +83,17 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
             raise InputError(f"no {name} image is given; expected an array, a PIL image, a file, or None for no image")
     config, pixels = _content(config, content if config.content is None else config.content, sized)
     styles = paintings if config.style is None else config.styles
-    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, loaded)
+    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, palette, loaded)
+
+
+def _taken(given: dict[str, Any], setting: str) -> Pixels | None:
+    """The image in memory that a setting is given as, which then says so; or None."""
+    if not _in_memory(given.get(setting)):
+        return None
+    name = {"init": "initial image", "colors": "image of colours"}[setting]
+    pixels = as_pixels(given[setting], name, None, Config.fit)
+    given[setting] = ARRAY
+    return pixels
 
 
 def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,17 +160,7 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float |
         return images.load_image(image, size=size, fit=fit, most=most, name=name).pixels
     if not isinstance(image, np.ndarray):
         raise InputError(f"{name} must be a NumPy array, a PIL image or the path of a file, not {type(image).__name__}")
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
-    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
-        raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
-    if short := shortage(image.size * np.dtype(np.float32).itemsize):
-        raise InputError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels in float32 take {short}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        pixels = image.astype(np.float32)
-    if not np.isfinite(pixels).all():
-        raise InputError(f"{name} holds NaN or infinity")
-    check_range(image, name)
+    pixels = images.from_array(image, name)
     return pixels if size is None else images.fit_image(pixels, size, fit, most)
 
 
