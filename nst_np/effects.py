@@ -60,10 +60,13 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
         yield "noise_ratio", f"init {init} is no mixture"
     if config.normalization != "relative":
         yield "center_content", f"normalization {config.normalization} has no such"
-    if config.content_weight == 0:
+    if config.final_style_loss is None:
+        yield "final_content_weight", "there is no final pass"
+    if config.most_content == 0:
         yield "content_layers content_loss center_content", "content_weight is 0"
     if no_content:
-        yield "content_weight content_layers content_loss center_content", "there is no content image"
+        yield ("content_weight final_content_weight content_layers content_loss center_content",
+               "there is no content image")
     if config.style is not None and len(config.styles) < 2:
         yield "blend_by", "there is one style image"
     if config.style_size is not None:

@@ -71,7 +71,7 @@ class Steps:
             pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
             threads=config.threads, taps=_taps(config), progress=progress, say=say)
         say(f"network {_describe(self.network)}")
-        content_seen = content is not None and config.content_weight > 0
+        content_seen = content is not None and config.most_content > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
         self.plan = Plan(config, shape, content_seen, styles_seen)
         self.config, self._say = config, say
