@@ -25,6 +25,8 @@ from nst_np.values import Files, Layers, Shares, a, plain
 
 POOLINGS = ("average", "max", "l2")
 PADDINGS = ("zeros", "replicate")
+COLOR_SPACES = ("oklab", "lab", "yuv", "rgb")
+BITS = (8, 16)
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
@@ -34,17 +36,19 @@ OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
 DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 NO_IMAGE = "none"
-WRITES = ("output", "quality", "save_every", "history", "report")  # what is written, and how: only a command does
+ARRAY = "array"  # what `init` and `colors` say of an image that was given in memory, and which they cannot hold
+WRITES = ("output", "quality", "bits", "save_every", "history", "report")  # what is written, and how: only a command does
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
 WORDS = {
     "content": (NO_IMAGE,),
+    "colors": ("style", "photo", "luminance", "chroma"),
     "init": ("content", "grey", "noise", "style", "mix"),
     "weights": ("auto", "exact", "compact", "random"),
 }
 
 
-def _option(default: Any, section: str, text: str, *, choices: Collection[str] = (), metavar: str = "",
+def _option(default: Any, section: str, text: str, *, choices: Collection[Any] = (), metavar: str = "",
             minimum: float | None = None, above: float | None = None, maximum: float | None = None) -> Any:
     """A field of `Config` with what the command line and the config file need to know of it."""
     return dataclasses.field(default=default, metadata={
@@ -69,12 +73,15 @@ class Config:
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
     style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
     style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
+    colors: str = _option("style", "images", "whose colours the picture has: 'style'; 'photo', to which the painting is moved before; 'luminance', only lightness is painted, and the photograph's colours are laid over it; 'chroma', the same after a run in colour; or the colours of a file", metavar="WHAT")
+    color_space: str = _option("oklab", "images", "where colours are compared and exchanged", choices=COLOR_SPACES)
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
     size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)
     fit: str = _option("longer", "images", "what 'size' is: the longer side, the shorter side, or that of the square in the middle, to which images are cut", choices=FITS)
     style_size: int | None = _option(None, "images", "'size' of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
+    bits: int = _option(8, "images", "of each colour in PNG and TIFF output, 8 or 16", metavar="N", choices=BITS)
 
     network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
     weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")
@@ -211,7 +218,7 @@ def checked(name: str, value: Any) -> Any:
     of, words = ("of", value) if isinstance(value, dict) else ("one of", (value,))
     for word in words if rules["choices"] else ():
         if word not in rules["choices"]:
-            raise InputError(f"{name} must be {of} {', '.join(rules['choices'])}, not {word!r}")
+            raise InputError(f"{name} must be {of} {', '.join(map(str, rules['choices']))}, not {word!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be finite, not {value}")
     if rules["minimum"] is not None and value < rules["minimum"]:

@@ -38,6 +38,10 @@ def _idle(config: Config) -> dict[str, str]:
 def _rules(config: Config) -> Iterator[tuple[str, str]]:
     no_content, no_style = config.content == NO_IMAGE, config.style == (NO_IMAGE,)
     init = "noise" if no_content and config.init in ("content", "mix") else config.init
+    if config.colors == "style":
+        yield "color_space", "the colours are the style's"
+    elif config.colors == "photo" and no_style:
+        yield "colors color_space", "there is no style image"
     if config.network not in VGGS:
         yield "pooling pooling_scale padding", f"network {config.network} has none"
     if config.optimizer != "adam":

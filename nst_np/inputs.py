@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
-from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
+from nst_np.config import ARRAY, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
@@ -24,7 +24,6 @@ from nst_np.registry import NETWORKS
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
-ARRAY = "array"  # what the setting `init` says of an initial image that was given in memory, and which it cannot hold
 
 
 class _LeftOut:
@@ -45,7 +44,8 @@ class Inputs:
     ----------
     config : names the images that are files, and says "none" where there is no image.
     content, styles : (H, W, 3) float32 each.
-    initial : (h, w, 3) float32 of any size if it was given in memory, else None.
+    initial, palette : of the settings `init` and `colors`, (h, w, 3) float32 of any size if it was given in memory,
+        else None.
     network : None if it is to be loaded as `config` says.
     """
 
@@ -53,6 +53,7 @@ class Inputs:
     content: Pixels | None
     styles: list[Pixels]
     initial: Pixels | None
+    palette: Pixels | None
     network: FeatureNetwork | None
 
 
@@ -64,13 +65,12 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     ------
     InputError
     """
-    given, loaded, initial = dict(settings), None, None
+    given, loaded = dict(settings), None
     if isinstance(network, FeatureNetwork):
         given, loaded = _of_network(network, given), network
     elif network is not None:
         given["network"] = network
-    if _in_memory(given.get("init")):
-        given["init"], initial = ARRAY, as_pixels(given["init"], "initial image", None, Config.fit)
+    initial, palette = (_taken(given, name) for name in ("init", "colors"))
     paintings = list(style) if isinstance(style, (list, tuple)) else [style]
     if not paintings:
         raise InputError(EMPTY)
@@ -85,7 +85,17 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
             raise InputError(f"no {name} image is given; expected an array, a PIL image, a file, or None for no image")
     config, pixels = _content(config, content if config.content is None else config.content, sized)
     styles = paintings if config.style is None else config.styles
-    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, loaded)
+    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, palette, loaded)
+
+
+def _taken(given: dict[str, Any], setting: str) -> Pixels | None:
+    """The image in memory that a setting is given as, which then says so; or None."""
+    if not _in_memory(given.get(setting)):
+        return None
+    name = {"init": "initial image", "colors": "image of colours"}[setting]
+    pixels = as_pixels(given[setting], name, None, Config.fit)
+    given[setting] = ARRAY
+    return pixels
 
 
 def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:

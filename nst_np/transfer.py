@@ -95,7 +95,8 @@ def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | Non
     (3, 'stopped after iteration 3')
     """
     given = _gathered(content, style, network, preset, config, settings, say)
-    return Steps(given.config, given.content, given.styles, initial=given.initial, network=given.network, say=say,
+    return Steps(given.config, given.content, given.styles, initial=given.initial, palette=given.palette,
+                 network=given.network, say=say,
                  progress=progress)
 
 

@@ -103,6 +103,7 @@ def check_images(grid: Grid) -> None:
     for run in grid.runs:
         files[file_of(run.config, "content")] = "content image"
         files[file_of(run.config, "init")] = "initial image"
+        files[file_of(run.config, "colors")] = "image of colours"
         files.update(dict.fromkeys(run.config.styles, "style image"))
     files.pop(None, None)
     for path, what in files.items():

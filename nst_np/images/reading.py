@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from nst_np.errors import ImageError
 from nst_np.images.channels import Box, Conversion, alpha_channel, pieces, to_srgb
+from nst_np.images.deep_reading import is_deep, lower_bytes, with_lower
 from nst_np.images.opening import called, opened
 from nst_np.images.resizing import (
     composite_on_white,
@@ -23,6 +25,7 @@ from nst_np.machine import shortage
 
 FloatArray = npt.NDArray[np.float32]
 Shape = tuple[int, int]  # height, width
+Bands = Callable[[Box], tuple[FloatArray, FloatArray | None]]
 
 _ORIENTATION = 0x0112
 _IS_UPRIGHT = 1
@@ -110,13 +113,14 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
         if wanted is not None and not isinstance(source, Image.Image):
             _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
         check_room(image, shape, wanted, what)
+        lower = None if isinstance(source, Image.Image) or not is_deep(image) else lower_bytes(source, name)
         image.load()
         orientation = _orientation(image)
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        upright, lower = _turned(image, orientation), lower and _turned(lower, orientation)
         if wanted is not None and orientation in _UPRIGHT and orientation >= _TURNED:
             wanted = wanted[1], wanted[0]
         box = (0, 0, *upright.size) if wanted is None or fit != "square" else middle_square(*upright.size)
-        return _picture(upright, box, wanted, to_srgb(image))
+        return _picture(_bands(upright, lower, to_srgb(image)), box, wanted)
 
 
 def _reduce(image: Image.Image, wanted: Shape) -> None:
@@ -146,7 +150,24 @@ def _orientation(image: Image.Image) -> int:
         return _IS_UPRIGHT
 
 
-def _picture(image: Image.Image, box: Box, wanted: Shape | None, to_pixels: Conversion) -> Picture:
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    """An image brought upright."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _bands(image: Image.Image, lower: Image.Image | None, to_pixels: Conversion) -> Bands:
+    """How a box of an image, and of its lower bytes, becomes sRGB, and opacity or None."""
+    def band(box: Box) -> tuple[FloatArray, FloatArray | None]:
+        piece = image.crop(box)
+        if lower is None:
+            return to_pixels(piece), alpha_channel(piece)
+        levels = with_lower(np.asarray(piece), np.asarray(lower.crop(box)))
+        return levels[..., :3], levels[..., 3] if levels.shape[2] == 4 else None
+
+    return band
+
+
+def _picture(band: Bands, box: Box, wanted: Shape | None) -> Picture:
     """A box of an image in sRGB on white, resized if a shape is wanted.
 
     A band of rows at a time, so that floats are made of the whole image only at the width that is wanted.
@@ -155,9 +176,9 @@ def _picture(image: Image.Image, box: Box, wanted: Shape | None, to_pixels: Conv
     width = columns if wanted is None else wanted[1]
     pixels = np.empty((rows, width, 3), np.float32)
     alpha = None
-    for band in pieces(box):
-        piece, its_rows = image.crop(band), slice(band[1] - box[1], band[3] - box[1])
-        colours, opacity = to_pixels(piece), alpha_channel(piece)
+    for piece in pieces(box):
+        its_rows = slice(piece[1] - box[1], piece[3] - box[1])
+        colours, opacity = band(piece)
         if opacity is not None:
             colours = composite_on_white(colours, opacity)
             if alpha is None:

@@ -1,0 +1,127 @@
+"""What the settings `colors` and `color_space` do to a run: to its images before it, and to its pictures."""
+
+from __future__ import annotations
+
+from nst_np import images
+from nst_np.canvas import Pixels
+from nst_np.colors import SPACES, GreyLevels, Moments, greys, is_grey, moments, moved, with_lightness
+from nst_np.config import ARRAY, WORDS, Config
+from nst_np.errors import InputError
+
+
+class Coloring:
+    """The default: images as they are, and pictures in the colours that they are painted in.
+
+    All pictures are (H, W, 3) float32, 0–255, and stay as they are; what a method returns may be the same array.
+    """
+
+    def content(self, pixels: Pixels) -> Pixels:
+        """What the content image becomes before the run."""
+        return pixels
+
+    def style(self, pixels: Pixels) -> Pixels:
+        """What a style image becomes before the run."""
+        return pixels
+
+    def initial(self, pixels: Pixels) -> Pixels:
+        """What an initial image becomes before the run."""
+        return pixels
+
+    def picture(self, painted: Pixels) -> Pixels:
+        """The picture that is shown and saved, of any size, from what was painted, whose values may leave 0–255."""
+        return painted
+
+
+class PaletteColoring(Coloring):
+    """Both images are moved to a third one's colours, and so is the picture."""
+
+    def __init__(self, space: str, palette: Pixels) -> None:
+        self._space = SPACES[space]
+        self._is_grey = is_grey(palette)
+        self._moments = moments(self._space, palette)
+
+    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+        return moved(self._space, pixels, self._moments)
+
+    style = content
+
+    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+        picture = moved(self._space, painted, self._moments)
+        return greys(picture) if self._is_grey else picture
+
+
+class PhotoColoring(PaletteColoring):
+    """Style images are moved to the photograph's colours. If it has none, the picture has none either."""
+
+    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+        return pixels
+
+    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+        return greys(painted) if self._is_grey else painted
+
+
+class ChromaColoring(Coloring):
+    """The picture has the lightness that was painted, and the photograph's chroma and hue."""
+
+    def __init__(self, space: str, photo: Pixels) -> None:
+        self._space = SPACES[space]
+        self._photo, self._is_grey = photo, is_grey(photo)
+
+    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+        if self._is_grey:
+            return greys(painted, self._space)
+        if self._photo.shape != painted.shape:
+            return with_lightness(self._space, images.resize_image(self._photo, *painted.shape[:2]), painted)
+        return with_lightness(self._space, self._photo, painted)
+
+
+class LuminanceColoring(ChromaColoring):
+    """Lightness alone is painted (Gatys et al. 2016, *Preserving color in neural artistic style transfer*).
+
+    Images become greys of equal lightness; that of style images has the photograph's mean and standard deviation.
+    """
+
+    def __init__(self, space: str, photo: Pixels) -> None:
+        super().__init__(space, photo)
+        self._moments: Moments = moments(self._space, photo)
+
+    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+        return greys(pixels, self._space)
+
+    initial = content
+
+    def style(self, pixels: Pixels) -> Pixels:  # noqa: D102
+        return greys(pixels, self._space, GreyLevels.between(moments(self._space, pixels), self._moments))
+
+
+def coloring_of(config: Config, content: Pixels | None, palette: Pixels | None = None) -> Coloring:
+    """What the settings ask for, of a run with that content image; `palette` is one that was given in memory.
+
+    Raises
+    ------
+    InputError
+        If there is no content image to have colours of, or a space without lightness, or a file that cannot be read.
+    """
+    colors, space = config.colors, config.color_space
+    if colors == "style":
+        return Coloring()
+    if colors not in WORDS["colors"]:
+        return PaletteColoring(space, _palette(config) if palette is None else palette)
+    if content is None:
+        raise InputError(f"colors is {colors!r}, but there is no content image; expected 'style' or a file")
+    if colors == "photo":
+        return PhotoColoring(space, content)
+    if not SPACES[space].has_lightness:
+        raise InputError(f"color_space {space!r} has no lightness, which colors {colors!r} needs; all others have")
+    return {"luminance": LuminanceColoring, "chroma": ChromaColoring}[colors](space, content)
+
+
+def _palette(config: Config) -> Pixels:
+    """The picture in the file of `colors`, no larger than the picture, as its colours are all that counts."""
+    if config.colors == ARRAY:
+        raise InputError(f"colors is {ARRAY!r}, which stands for an image in memory; expected that image itself")
+    try:
+        return images.load_image(config.colors, size=config.size, name="image of colours").pixels
+    except InputError as error:
+        words = ", ".join(map(repr, WORDS["colors"]))
+        raise InputError(f"colors must be {words} or an image file; {error}") from error

@@ -1,0 +1,20 @@
+"""Colours of pictures: colour spaces, and pictures moved to the colours of others."""
+
+from nst_np.colors.matching import Moments, moments, moved, transfer
+from nst_np.colors.recoloring import GreyLevels, greys, is_grey, with_lightness
+from nst_np.colors.spaces import SPACES, Space, to_coordinates, to_pixels
+
+__all__ = [
+    "SPACES",
+    "GreyLevels",
+    "Moments",
+    "Space",
+    "greys",
+    "is_grey",
+    "moments",
+    "moved",
+    "to_coordinates",
+    "to_pixels",
+    "transfer",
+    "with_lightness",
+]
