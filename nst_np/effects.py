@@ -41,7 +41,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.colors == "style":
         yield "color_space", "the colours are the style's"
     elif config.colors == "photo" and no_style:
-        yield "colors color_space", "there is no style image"
+        yield "color_space", "there is no style image"
     if config.network not in VGGS:
         yield "pooling pooling_scale padding", f"network {config.network} has none"
     if config.optimizer != "adam":

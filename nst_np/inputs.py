@@ -14,11 +14,9 @@ from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
 from nst_np.config import ARRAY, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
-from nst_np.machine import shortage
 from nst_np.network import FeatureNetwork
 from nst_np.objective import EMPTY
 from nst_np.presets import with_preset
-from nst_np.ranges import check_range
 from nst_np.registry import NETWORKS
 
 Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
@@ -162,17 +160,7 @@ def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float |
         return images.load_image(image, size=size, fit=fit, most=most, name=name).pixels
     if not isinstance(image, np.ndarray):
         raise InputError(f"{name} must be a NumPy array, a PIL image or the path of a file, not {type(image).__name__}")
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(f"{name} must be of shape (height, width, 3), not {image.shape}")
-    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
-        raise InputError(f"{name} must hold numbers of 0–255, not {image.dtype}")
-    if short := shortage(image.size * np.dtype(np.float32).itemsize):
-        raise InputError(f"{name}: {image.shape[1]}×{image.shape[0]} pixels in float32 take {short}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-        pixels = image.astype(np.float32)
-    if not np.isfinite(pixels).all():
-        raise InputError(f"{name} holds NaN or infinity")
-    check_range(image, name)
+    pixels = images.from_array(image, name)
     return pixels if size is None else images.fit_image(pixels, size, fit, most)
 
 

@@ -6,7 +6,7 @@ Where each value is from, and where a system must differ from its model, is in d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nst_np.errors import InputError
@@ -126,9 +126,28 @@ _ALL = (
         coarse_to_fine=None,
     ),
 )
+_VARIANTS = (
+    ("johnson-original-colors", "johnson", "johnson with -original_colors 1: the photograph's U and V, after the run",
+     {"colors": "chroma", "color_space": "yuv"}),
+    ("anishathalye-original-colors", "anishathalye",
+     "anishathalye with --preserve-colors: the photograph's U and V, after the run",
+     {"colors": "chroma", "color_space": "yuv"}),
+    ("gatys2016-original-colors", "gatys-notebook",
+     "Gatys et al. 2016, Preserving color: lightness alone is painted, with the photograph's colours",
+     {"colors": "luminance", "color_space": "yuv"}),
+)
 # fmt: on
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
+
+def _variant(name: str, base: str, title: str, changes: Mapping[str, Any]) -> Preset:
+    """Another preset with some settings changed."""
+    its_base = next(preset for preset in _ALL if preset.name == base)
+    return replace(its_base, name=name, title=title, settings={**its_base.settings, **changes})
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset for preset in (*_ALL, *(_variant(*variant) for variant in _VARIANTS))
+}
 
 
 def preset(name: str) -> Preset:

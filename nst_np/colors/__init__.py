@@ -2,13 +2,14 @@
 
 from nst_np.colors.matching import Moments, moments, moved, transfer
 from nst_np.colors.recoloring import GreyLevels, greys, is_grey, with_lightness
-from nst_np.colors.spaces import SPACES, Space, to_coordinates, to_pixels
+from nst_np.colors.spaces import SPACES, Space, gamma_coded, to_coordinates, to_pixels
 
 __all__ = [
     "SPACES",
     "GreyLevels",
     "Moments",
     "Space",
+    "gamma_coded",
     "greys",
     "is_grey",
     "moments",

@@ -118,21 +118,23 @@ def _back(matrix: Array, vectors: Array) -> Array:
     return _by(np.linalg.inv(matrix), vectors)
 
 
-def _linear(srgb: Array) -> Array:
+def linear_light(srgb: Array) -> Array:
+    """Linear light of sRGB, both 0–1."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((np.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4)
 
 
-def _gamma_coded(linear: Array) -> Array:
+def gamma_coded(linear: Array) -> Array:
+    """The sRGB of linear light, both 0–1, and beyond them continued."""
     knee = 0.0031308
     return np.where(linear <= knee, 12.92 * linear, 1.055 * np.maximum(linear, knee) ** (1 / 2.4) - 0.055)
 
 
 def _from_oklab(oklab: Array) -> Array:
-    return _gamma_coded(_back(_CONES, _back(_OKLAB, oklab) ** 3))
+    return gamma_coded(_back(_CONES, _back(_OKLAB, oklab) ** 3))
 
 
 def _to_lab(srgb: Array) -> Array:
-    xyz = _by(_XYZ_OF_WHITE, _linear(srgb))
+    xyz = _by(_XYZ_OF_WHITE, linear_light(srgb))
     roots = np.where(xyz > _LAB_KNEE**3, np.cbrt(xyz), xyz / (3 * _LAB_KNEE**2) + 4 / 29)
     lab = _by(_LAB, roots)
     lab[..., 0] -= _LAB_BLACK
@@ -142,11 +144,11 @@ def _to_lab(srgb: Array) -> Array:
 def _from_lab(lab: Array) -> Array:
     roots = _back(_LAB, lab + np.array([_LAB_BLACK, 0, 0]))
     xyz = np.where(roots > _LAB_KNEE, roots**3, 3 * _LAB_KNEE**2 * (roots - 4 / 29))
-    return _gamma_coded(_back(_XYZ_OF_WHITE, xyz))
+    return gamma_coded(_back(_XYZ_OF_WHITE, xyz))
 
 
 SPACES: Mapping[str, Space] = {
-    "oklab": Space(lambda srgb: _by(_OKLAB, np.cbrt(_by(_CONES, _linear(srgb)))), _from_oklab),
+    "oklab": Space(lambda srgb: _by(_OKLAB, np.cbrt(_by(_CONES, linear_light(srgb)))), _from_oklab),
     "lab": Space(_to_lab, _from_lab),
     "yuv": Space(lambda srgb: _by(_YUV, srgb), lambda yuv: _back(_YUV, yuv)),
     "rgb": Space(lambda srgb: srgb, lambda rgb: rgb, has_lightness=False),

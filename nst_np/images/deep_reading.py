@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nst_np.images.opening import opened
+from nst_np.images.profiles import conversion_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,6 +28,17 @@ def is_deep(image: Image.Image) -> bool:
     """Whether an image that was opened, and is not decoded yet, has colours of 16 bits that can be told apart."""
     tiles = getattr(image, "tile", [])
     return bool(tiles) and all(_packing(tile)[:-1] in _DEEP for tile in tiles) and "transparency" not in image.info
+
+
+def deep_conversion(image: Image.Image) -> Callable[[FloatArray], FloatArray] | None:
+    """How the colours of an image that was opened, and is not decoded yet, become sRGB with all of their bits.
+
+    None if there are no more than 8, or its profile is one of tables.
+    """
+    if not is_deep(image):
+        return None
+    icc = image.info.get("icc_profile")
+    return conversion_of(icc) if icc else lambda levels: levels
 
 
 def lower_bytes(source: str | os.PathLike[str], name: str) -> Image.Image:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nst_np.errors import ImageError
-from nst_np.images.channels import Box, Conversion, alpha_channel, pieces, to_srgb
-from nst_np.images.deep_reading import is_deep, lower_bytes, with_lower
+from nst_np.images.arrays import array_reader
+from nst_np.images.channels import Box, alpha_channel, pieces, to_srgb
+from nst_np.images.deep_reading import deep_conversion, lower_bytes, with_lower
 from nst_np.images.opening import called, opened
 from nst_np.images.resizing import (
     composite_on_white,
+    fit_image,
     fitted_shape,
     middle_square,
     resize_heights,
@@ -82,7 +85,8 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
     ----------
     source
         A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or HEIC, where
-        pillow-heif is installed; or an image of any mode that Pillow has opened or made, which is left as it is and
+        pillow-heif is installed; or a TIFF of float colours, where tifffile is; or NumPy's .npy of shape (H, W, 3) and
+        0–255; or an image of any mode that Pillow has opened or made, which is left as it is and
         treated as its file would be.
     size, fit, most
         What `fit_image` takes; None for the size leaves the picture as it is.
@@ -101,9 +105,13 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
 
     Notes
     -----
-    Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
+    Of 16-bit images every bit counts, but for CMYK, palettes of transparency, and colours with a profile of tables: of
+    those Pillow keeps the upper byte, an error below 1 level. Of one of Pillow's images it has done so before.
     A JPEG of more than `DRAFT_PIXELS` is decoded at a reduced size, if it is to be reduced to less than half of that.
     """
+    if not isinstance(source, Image.Image) and (reader := array_reader(source)) is not None:
+        pixels = reader(source, name)
+        return Picture(pixels if size is None else fit_image(pixels, size, fit, most), None)
     what = called(source, name)
     with opened(source, name) as image:
         shape = (image.height, image.width)
@@ -113,14 +121,16 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
         if wanted is not None and not isinstance(source, Image.Image):
             _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
         check_room(image, shape, wanted, what)
-        lower = None if isinstance(source, Image.Image) or not is_deep(image) else lower_bytes(source, name)
+        deep = None if isinstance(source, Image.Image) else deep_conversion(image)
+        lower = None if deep is None or isinstance(source, Image.Image) else lower_bytes(source, name)
         image.load()
         orientation = _orientation(image)
         upright, lower = _turned(image, orientation), lower and _turned(lower, orientation)
         if wanted is not None and orientation in _UPRIGHT and orientation >= _TURNED:
             wanted = wanted[1], wanted[0]
         box = (0, 0, *upright.size) if wanted is None or fit != "square" else middle_square(*upright.size)
-        return _picture(_bands(upright, lower, to_srgb(image)), box, wanted)
+        convert = to_srgb(image) if deep is None else deep
+        return _picture(_bands(upright, lower, convert), box, wanted)
 
 
 def _reduce(image: Image.Image, wanted: Shape) -> None:
@@ -155,14 +165,14 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _bands(image: Image.Image, lower: Image.Image | None, to_pixels: Conversion) -> Bands:
-    """How a box of an image, and of its lower bytes, becomes sRGB, and opacity or None."""
+def _bands(image: Image.Image, lower: Image.Image | None, to_pixels: Callable[[Any], FloatArray]) -> Bands:
+    """How a box of an image becomes sRGB, and opacity or None. With lower bytes `to_pixels` takes levels, 0–255."""
     def band(box: Box) -> tuple[FloatArray, FloatArray | None]:
         piece = image.crop(box)
         if lower is None:
             return to_pixels(piece), alpha_channel(piece)
         levels = with_lower(np.asarray(piece), np.asarray(lower.crop(box)))
-        return levels[..., :3], levels[..., 3] if levels.shape[2] == 4 else None
+        return to_pixels(levels[..., :3]), levels[..., 3] if levels.shape[2] == 4 else None
 
     return band
 
