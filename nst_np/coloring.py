@@ -40,12 +40,14 @@ class PaletteColoring(Coloring):
         self._is_grey = is_grey(palette)
         self._moments = moments(self._space, palette)
 
-    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+    def content(self, pixels: Pixels) -> Pixels:
+        """It is moved to the palette."""
         return moved(self._space, pixels, self._moments)
 
     style = content
 
-    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+    def picture(self, painted: Pixels) -> Pixels:
+        """It is moved to the palette, once more."""
         picture = moved(self._space, painted, self._moments)
         return greys(picture) if self._is_grey else picture
 
@@ -53,10 +55,12 @@ class PaletteColoring(Coloring):
 class PhotoColoring(PaletteColoring):
     """Style images are moved to the photograph's colours. If it has none, the picture has none either."""
 
-    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+    def content(self, pixels: Pixels) -> Pixels:
+        """It is as it was."""
         return pixels
 
-    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+    def picture(self, painted: Pixels) -> Pixels:
+        """It is as it was painted, or that in greys."""
         return greys(painted) if self._is_grey else painted
 
 
@@ -67,7 +71,8 @@ class ChromaColoring(Coloring):
         self._space = SPACES[space]
         self._photo, self._is_grey = photo, is_grey(photo)
 
-    def picture(self, painted: Pixels) -> Pixels:  # noqa: D102
+    def picture(self, painted: Pixels) -> Pixels:
+        """It gets the photograph's chroma and hue."""
         if self._is_grey:
             return greys(painted, self._space)
         if self._photo.shape != painted.shape:
@@ -85,12 +90,14 @@ class LuminanceColoring(ChromaColoring):
         super().__init__(space, photo)
         self._moments: Moments = moments(self._space, photo)
 
-    def content(self, pixels: Pixels) -> Pixels:  # noqa: D102
+    def content(self, pixels: Pixels) -> Pixels:
+        """It becomes greys."""
         return greys(pixels, self._space)
 
     initial = content
 
-    def style(self, pixels: Pixels) -> Pixels:  # noqa: D102
+    def style(self, pixels: Pixels) -> Pixels:
+        """It becomes greys of the photograph's mean and deviation."""
         return greys(pixels, self._space, GreyLevels.between(moments(self._space, pixels), self._moments))
 
 

@@ -73,7 +73,7 @@ class Config:
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
     style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
     style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
-    colors: str = _option("style", "images", "whose colours the picture has: 'style'; 'photo', to which the painting is moved before; 'luminance', only lightness is painted, and the photograph's colours are laid over it; 'chroma', the same after a run in colour; or the colours of a file", metavar="WHAT")
+    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
     color_space: str = _option("oklab", "images", "where colours are compared and exchanged", choices=COLOR_SPACES)
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
     size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)
@@ -81,7 +81,7 @@ class Config:
     style_size: int | None = _option(None, "images", "'size' of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
-    bits: int = _option(8, "images", "of each colour in PNG and TIFF output, 8 or 16", metavar="N", choices=BITS)
+    bits: int = _option(8, "images", "of each colour in PNG and TIFF output", metavar="N", choices=BITS)
 
     network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
     weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")

@@ -111,7 +111,8 @@ class StylizeResult:
     seconds: float
 
     @functools.cached_property
-    def image(self) -> np.ndarray:  # noqa: D102
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8: `pixels`, rounded."""
         return to_uint8(self.pixels)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 from nst_np.errors import ImageError
 from nst_np.images.arrays import array_reader
 from nst_np.images.channels import Box, alpha_channel, pieces, to_srgb
-from nst_np.images.deep_reading import deep_conversion, lower_bytes, with_lower
+from nst_np.images.deep_reading import deep_conversion, is_deep, lower_bytes, with_lower
 from nst_np.images.opening import called, opened
 from nst_np.images.resizing import (
     composite_on_white,
@@ -143,7 +143,7 @@ def check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: str
     """Refuse, by an `ImageError`, what would not fit into the free memory, before it is decoded."""
     is_plain = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     decoding = 0 if is_plain else _DECODERS.get(image.format or "", 0) * shape[0] * shape[1]
-    copies = _COPIES * image.width * image.height
+    copies = _COPIES * image.width * image.height * (1 + is_deep(image))  # which is decoded twice
     height, width = wanted or shape
     floats = 4 * (3 + 1)  # of a pixel
     result = floats * (max(image.height * width, image.width * height) + 2 * height * width * (wanted is not None))
