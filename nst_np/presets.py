@@ -6,7 +6,7 @@ Where each value is from, and where a system must differ from its model, is in d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nst_np.errors import InputError
@@ -125,16 +125,6 @@ _SYSTEMS = (
         optimizer="rmsprop", iterations=250, learning_rate=0.5, parametrization="laplacian", init="content",
         coarse_to_fine=None,
     ),
-)
-_VARIANTS = (
-    ("johnson-original-colors", "johnson", "johnson with -original_colors 1: the photograph's U and V, after the run",
-     {"colors": "chroma", "color_space": "yuv"}),
-    ("anishathalye-original-colors", "anishathalye",
-     "anishathalye with --preserve-colors: the photograph's U and V, after the run",
-     {"colors": "chroma", "color_space": "yuv"}),
-    ("gatys2016-original-colors", "gatys-notebook",
-     "Gatys et al. 2016, Preserving color: lightness alone is painted, with the photograph's colours",
-     {"colors": "luminance", "color_space": "yuv"}),
 )
 # fmt: on
 
