@@ -285,6 +285,15 @@ def test_broken_profiles_are_ignored(tmp_path, profile):
     np.testing.assert_allclose(pixels, levels / 257, atol=1)
 
 
+@pytest.mark.parametrize("curve", [
+    parametric_curve(1, 2.0, 0.0, 0.5), parametric_curve(0, -1.0), parametric_curve(0, -32768.0), linear_curve() + b"x",
+])
+def test_curves_that_have_no_sense_cost_no_picture(tmp_path, curve):
+    levels = np.concatenate([levels_of(some_pixels(5, 6)), np.zeros((1, 6, 3), np.uint16)])
+    pixels = load_image(written(tmp_path, deep_png(levels, rgb_profile(curve)))).pixels
+    assert np.isfinite(pixels).all()
+
+
 def test_a_truncated_deep_picture_is_one_line(tmp_path):
     save_image(tmp_path / "out.png", some_pixels(40, 40), quality=90, bits=16)
     data = (tmp_path / "out.png").read_bytes()

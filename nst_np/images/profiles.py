@@ -35,7 +35,7 @@ def conversion_of(icc: bytes) -> Callable[[Array], Array] | None:
     try:
         profile = matrix_profile(icc)
         to_linear = np.linalg.inv(_srgb().matrix) @ profile.matrix
-    except (KeyError, ValueError, IndexError, struct.error, np.linalg.LinAlgError):
+    except (KeyError, ValueError, IndexError, ZeroDivisionError, struct.error, np.linalg.LinAlgError):
         return None
 
     def convert(levels: Array) -> Array:
@@ -52,7 +52,7 @@ def _srgb() -> MatrixProfile:
 
 
 def matrix_profile(icc: bytes) -> MatrixProfile:
-    """Read a profile; `KeyError`, `ValueError`, `IndexError` or `struct.error` if it is of another kind or broken."""
+    """Read a profile; an error of Python's or of `struct`, not of ours, if it is of another kind or broken."""
     (count,) = struct.unpack_from(">I", icc, 128)
     if icc[16:24] != b"RGB XYZ " or count > 1000:
         raise ValueError("no profile of a matrix")
@@ -61,7 +61,11 @@ def matrix_profile(icc: bytes) -> MatrixProfile:
     if "A2B0" in tags:  # a table, which comes before a matrix
         raise ValueError("a profile of tables")
     columns = [_fixed(tags[f"{channel}XYZ"], 8, 3) for channel in _CHANNELS]
-    return MatrixProfile(tuple(_curve(tags[f"{channel}TRC"]) for channel in _CHANNELS), np.array(columns).T)
+    curves = tuple(_curve(tags[f"{channel}TRC"]) for channel in _CHANNELS)
+    with np.errstate(all="ignore"):
+        if not all(np.isfinite(curve(np.linspace(0, 1, 256))).all() for curve in curves):  # a negative gamma, say
+            raise ValueError("a curve without an end")
+    return MatrixProfile(curves, np.array(columns).T)
 
 
 def _fixed(tag: bytes, start: int, count: int) -> list[float]:
