@@ -98,6 +98,7 @@ class Config:
     optimizer: str = _option("lbfgs", "optimizer", "what moves the pixels: 'lbfgs' is SciPy's L-BFGS-B, or our own L-BFGS on a GPU; 'lbfgs-own' is our own everywhere", choices=OPTIMIZERS)
     iterations: int = _option(50, "optimizer", "steps of the optimiser at each size (see coarse_to_fine)", metavar="N", minimum=1)
     first_iterations: int | None = _option(None, "optimizer", "steps at the first size (default: as at each)", metavar="N", minimum=1)
+    iterations_decay: float | None = _option(None, "optimizer", "steps at each further size are first_iterations divided by this once more, but at least 'iterations' (default: 'iterations' at once)", metavar="X", minimum=1, maximum=1000)
     stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, length of the first step of the others, in pixel values (default: one for each)", metavar="X", above=0)
     redraw: int | None = _option(None, "optimizer", "iterations after which losses that look at random places draw others (default: 10 with L-BFGS, which starts again there, else 1)", metavar="N", minimum=1)

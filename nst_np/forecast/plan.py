@@ -59,9 +59,10 @@ class Plan:
     @property
     def schedule(self) -> list[tuple[float, int]]:
         """The same, with the iterations at each."""
-        first, *others = self.factors
-        each = self.config.iterations
-        return [(first, self.config.first_iterations or each), *((factor, each) for factor in others)]
+        least, decay = self.config.iterations, self.config.iterations_decay or math.inf
+        first = self.config.first_iterations or least
+        return [(factor, max(least, int(first / decay**size)) if size else first)
+                for size, factor in enumerate(self.factors)]
 
     @property
     def stages(self) -> list[tuple[float, int]]:
