@@ -129,7 +129,7 @@ _ALL = (
         coarse_to_fine=None,
     ),
     _preset(
-        "spst", "SPST: Gram matrices, means and deviations, with fewer and fewer iterations at sizes from 724 pixels up",
+        "spst", "SPST: Gram matrices, means and deviations, fewer and fewer iterations at sizes from 724 pixels up",
         pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
         content_weight=1.0, style_weight=1.0, style_loss={"moments": 1.0}, normalization="mean",

@@ -1,4 +1,4 @@
-"""Style by distributions and by patches: PyTorch's autograd of their formulas, sizes, draws, blends, pieces, presets."""
+"""Style by distributions and by patches: parity with autograd, sizes, draws, blends, pieces, and three presets."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def moments(X):
 
 
 def sliced_loss_of_ten_layers(torch, loss, x, F, P, S):
-    """Heitz et al. 2021, each layer divided by the style's energy, beside the content's share of what there is to keep."""
+    """Heitz et al. 2021, each layer divided by the style's energy; and the content's share of what there is to keep."""
     total = 0.02 * ((F["relu4_2"] - P["relu4_2"]) ** 2).sum() / (
         (P["relu4_2"] - P["relu4_2"].mean((2, 3), keepdim=True)) ** 2).sum()
     names = [f"relu{block}_{n}" for block, numbers in enumerate((2, 2, 3, 3), 1) for n in range(1, numbers + 1)]

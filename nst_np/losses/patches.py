@@ -1,6 +1,6 @@
-"""Style by patches: CNNMRF (Li & Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks", Sec. 3).
+"""Style by patches: CNNMRF (Li & Wand 2016, "Combining Markov Random Fields and Convolutional Neural Networks").
 
-A patch is 3 × 3 positions of a layer. Every patch of the picture is to become the painting's patch that it is most like.
+A patch is 3 × 3 positions of a layer. Every patch of the picture is to become the painting's that it is most like.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PatchesLoss(JointLoss):
-    """``E = Σ_l w_l Σ_i |Ψ_i(F) - Ψ_NN(i)(S)|²``, where NN(i) is the style's patch with the largest cosine (Eqs. 2, 3).
+    """``E = Σ_l w_l Σ_i |Ψ_i(F) - Ψ_NN(i)(S)|²``, where NN(i) is the style's patch with the largest cosine.
 
     Matches are found again at every evaluation. Near almost any F they stay, so ``dE/dΨ_i = 2 w_l (Ψ_i - Ψ_NN(i))``,
     and dE/dF adds up what the patches at a position have for it.
