@@ -141,7 +141,7 @@ _ALL = (
         size=256, network="vgg16", pooling="average",
         style_layers=dict.fromkeys(_UP_TO_RELU4_3, 1.0),
         content_weight=0.02, style_weight=1.0, style_loss={"sliced": 1.0}, normalization="relative",
-        optimizer="lbfgs", iterations=640, redraw=64, init="noise", noise_strength=2.55,
+        optimizer="lbfgs", iterations=640, redraw=64, init="content", noise_strength=2.55,
     ),
     _preset(
         "cnnmrf", "CNNMRF: 3×3 patches of relu3_1 and relu4_1 with their nearest, L-BFGS at three sizes",

@@ -13,15 +13,41 @@ import numpy as np
 
 from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, JointLoss, Statistic, total
+from nst_np.losses.base import TINY, JointLoss, Measure, Region, Statistic, added, total
 from nst_np.losses.cosine import SHORTEST
-from nst_np.losses.sampling import JointKind, Kept, Scale, Seen
+from nst_np.losses.sampling import JointKind, Scale, Seen
 
 LAYERS = ("relu3_1", "relu4_1")
 SIDE = 3  # positions; fewer where an image has no more
 STRIDE = 2  # between patches of the painting, as in the authors' program
 STYLE_PATCHES = 4096  # of a layer at most: all up to 512×512 pixels at relu3_1
 AT_ONCE = 1024  # patches of the picture that are compared at a time, about
+
+
+@dataclass(frozen=True, eq=False)
+class Towards(Measure):
+    """``s = Σ_p c_p |F_p - T_p|²`` over positions p.
+
+    Attributes
+    ----------
+    T : (H, W, N), what features are drawn to.
+    c : (H, W, 1), how strongly.
+    """
+
+    T: Array
+    c: Array
+
+    def at(self, region: Region) -> Towards:
+        """With T and c there."""
+        return Towards(self.T[region], self.c[region])
+
+    def statistic(self, backend: Backend, F: Array) -> Statistic:
+        """The sum s."""
+        return (total(backend, (F - self.T) ** 2 * self.c),)
+
+    def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
+        """``ds/dF = 2 c (F - T)``."""
+        return added((F - self.T) * (self.c * (2 * d_statistic[0])), add_to)
 
 
 class Layer(NamedTuple):
@@ -45,43 +71,58 @@ class Layer(NamedTuple):
 class PatchesLoss(JointLoss):
     """``E = Σ_l w_l Σ_i |Ψ_i(F) - Ψ_NN(i)(S)|²``, where NN(i) is the style's patch with the largest cosine.
 
-    Matches are found again at every evaluation. Near almost any F they stay, so ``dE/dΨ_i = 2 w_l (Ψ_i - Ψ_NN(i))``,
-    and dE/dF adds up what the patches at a position have for it.
+    Matches are those of one picture, until the next draw: where a match changes E would jump, and a line search fails.
+    As long as they stay, with c_p patches at a position p and the mean T_p of what they have there,
+
+        Σ_i |Ψ_i(F) - Ψ_NN(i)(S)|² = Σ_p c_p |F_p - T_p|² + r,     r = Σ_i |Ψ_NN(i)(S)|² - Σ_p c_p |T_p|².
 
     Attributes
     ----------
-    measures : all features of each tap.
+    backend : where patches are matched at each draw.
     layers : one for each tap.
+    measures : the sum over p of each.
+    rests : r of each.
     """
 
     name = "patches"
-    measures: tuple[Kept, ...]
+    is_drawn = True
+    backend: Backend
     layers: tuple[Layer, ...]
+    measures: tuple[Towards, ...]
+    rests: tuple[float, ...]
+
+    def redrawn(self, seed: int, picture: Seen | None = None) -> PatchesLoss:
+        """With the matches of a picture, which are not random."""
+        return self if picture is None else _matched(self.backend, self.layers, picture)
 
     def value_and_grad(self, backend: Backend, statistics: Sequence[Statistic]) -> tuple[float, list[Statistic]]:
-        """E, and dE/dF of each tap."""
-        E, gradients = 0.0, []
-        for layer, measure, statistic in zip(self.layers, self.measures, statistics, strict=True):
-            squares, dF = _pulled(backend, layer, measure.whole(backend, statistic))
-            E += layer.weight * squares
-            gradients.append((dF * (2 * layer.weight),))
-        return E, gradients
+        """E, and dE/d(sum) of each tap."""
+        each = list(zip(self.layers, self.rests, statistics, strict=True))
+        return sum(layer.weight * (s + r) for layer, r, (s,) in each), [(layer.weight,) for layer, _, _ in each]
 
 
-def _pulled(backend: Backend, layer: Layer, F: Array) -> tuple[float, Array]:
-    """Σ_i |Ψ_i - Ψ_NN(i)|², and the differences, added up where they are: half the gradient."""
-    squares, dF, beyond = 0.0, backend.xp.zeros_like(F), layer.side - 1
+def _matched(backend: Backend, layers: tuple[Layer, ...], picture: Seen) -> PatchesLoss:
+    """The loss with the matches of a picture."""
+    found = [_towards(backend, layer, F) for layer, F in zip(layers, _features(backend, picture), strict=True)]
+    return PatchesLoss(backend, layers, tuple(measure for measure, _ in found), tuple(rest for _, rest in found))
+
+
+def _towards(backend: Backend, layer: Layer, F: Array) -> tuple[Towards, float]:
+    """T and c of the patches that those of F are most like, and r."""
+    xp, squares, beyond = backend.xp, 0.0, layer.side - 1
+    T, c = xp.zeros_like(F), xp.zeros((*F.shape[:2], 1), dtype=F.dtype)
     height, width = F.shape[0] - beyond, F.shape[1] - beyond
     step = max(1, AT_ONCE // width)
     for start in range(0, height, step):
         rows = slice(start, min(start + step, height) + beyond)
-        off = unfolded(backend, F[rows], layer.side)
-        cosines = backend.engine.product(off, layer.patches.T)  # times the length of each row, which changes no match
-        cosines *= layer.shrink
-        off -= layer.patches[cosines.argmax(axis=1)]
-        squares += total(backend, off**2)
-        fold(off, dF[rows], layer.side)
-    return squares, dF
+        cosines = backend.engine.product(unfolded(backend, F[rows], layer.side), layer.patches.T)
+        cosines *= layer.shrink  # and times the length of each row, which changes no match
+        nearest = layer.patches[cosines.argmax(axis=1)]
+        squares += total(backend, nearest**2)
+        fold(nearest, T[rows], layer.side)
+        fold(xp.ones((len(nearest), layer.side**2), dtype=F.dtype), c[rows], layer.side)
+    T /= c
+    return Towards(T, c), squares - total(backend, T**2 * c)
 
 
 def unfolded(backend: Backend, F: Array, side: int, stride: int = 1) -> Array:
@@ -105,22 +146,27 @@ def fold(patches: Array, add_to: Array, side: int) -> None:
 def patches_loss(backend: Backend, normalization: str, scales: tuple[Scale, ...], picture: Seen,
                  styles: Sequence[Seen], shares: Sequence[float]) -> PatchesLoss:
     """Aimed at the patches of the style images. Layers' weights multiply the layers' losses."""
-    xp = backend.xp
-    looks = [[measure.whole(backend, statistic) for measure, statistic in zip(kept, style.look(kept), strict=True)]
-             for style in styles for kept in [style.grids.kept()]]
-    measures, layers = picture.grids.kept(), []
-    for tap, (measure, (_, weight)) in enumerate(zip(measures, scales, strict=True)):
-        features = [of_style[tap] for of_style in looks]
-        side = min(SIDE, *measure.shape, *(length for F in features for length in F.shape[:2]))
+    of_styles = [_features(backend, style) for style in styles]
+    layers = []
+    for tap, ((_, *shape), (_, weight)) in enumerate(zip(picture.grids.taps, scales, strict=True)):
+        features = [of_style[tap] for of_style in of_styles]
+        side = min(SIDE, *shape, *(length for F in features for length in F.shape[:2]))
         patches = _chosen([unfolded(backend, F, side, STRIDE) for F in features], shares, backend)
         squares = (patches * patches).sum(axis=1)
-        n = (measure.shape[0] - side + 1) * (measure.shape[1] - side + 1)
+        n = (shape[0] - side + 1) * (shape[1] - side + 1)
         if normalization == "relative":
             weight /= n * max(float(squares.mean()), TINY)
         elif normalization == "mean":
             weight /= n * patches.shape[1]
-        layers.append(Layer(side, patches, 1 / xp.sqrt(xp.maximum(squares, SHORTEST**2)), weight))
-    return PatchesLoss(measures, tuple(layers))
+        shrink = 1 / backend.xp.sqrt(backend.xp.maximum(squares, SHORTEST**2))
+        layers.append(Layer(side, patches, shrink, weight))
+    return _matched(backend, tuple(layers), picture)
+
+
+def _features(backend: Backend, image: Seen) -> list[Array]:
+    """All features of an image, (H, W, N) at each tap."""
+    kept = image.grids.kept()
+    return [measure.whole(backend, statistic) for measure, statistic in zip(kept, image.look(kept), strict=True)]
 
 
 def _chosen(each: Sequence[Array], shares: Sequence[float], backend: Backend) -> Array:

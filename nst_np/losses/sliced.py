@@ -85,7 +85,7 @@ class SlicedLoss(JointLoss):
     measures: tuple[Projected, ...]
     targets: tuple[Array, ...]
 
-    def redrawn(self, seed: int) -> SlicedLoss:
+    def redrawn(self, seed: int, picture: Seen | None = None) -> SlicedLoss:
         """In other directions."""
         return _in_directions(self.backend, self.layers, seed)
 
