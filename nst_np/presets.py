@@ -148,7 +148,7 @@ _ALL = (
         size=384, fit="longer",
         pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers={"relu3_1": 1.0, "relu4_1": 1.0},
-        content_weight=8.0, style_weight=1.0, style_loss={"patches": 1.0}, tv_weight=90.0, normalization="published",
+        content_weight=32.0, style_weight=1.0, style_loss={"patches": 1.0}, tv_weight=90.0, normalization="published",
         optimizer="lbfgs", iterations=100, init="content", coarse_to_fine=3,
     ),
 )

@@ -282,7 +282,7 @@ def sliced_loss_of_ten_layers(torch, loss, x, F, P, S):
 
 def cnnmrf_loss(torch, loss, x, F, P, S):
     """Li & Wand 2016: patches, content and total variation, as sums."""
-    total = 8 * 0.5 * ((F["relu4_2"] - P["relu4_2"]) ** 2).sum()
+    total = 32 * 0.5 * ((F["relu4_2"] - P["relu4_2"]) ** 2).sum()
     for name in ("relu3_1", "relu4_1"):
         total = total + patches_in_torch(torch, *(features[name][0].permute(1, 2, 0) for features in (F, S)))
     return total + 90 * (torch.diff(x, dim=2).square().sum() + torch.diff(x, dim=3).square().sum())
