@@ -21,7 +21,7 @@ from nst_np.losses.sampling import JointKind, Kept, Scale, Seen
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 PROJECTIONS = 1 << 20  # of a layer at most, but for LEAST directions. Four times as many painted the same pictures
 LEAST = 8
-STYLE_PLACES = 1 << 18  # of a style image at most, at even distances
+STYLE_PLACES = 1 << 18  # of a layer of a style image at most, at even distances
 SORTED = 1 << 18  # projections that are sorted at a time
 
 
