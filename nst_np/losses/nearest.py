@@ -15,13 +15,12 @@ from scipy import sparse
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import JointLoss, Measure, Statistic, total
-from nst_np.losses.cosine import SHORTEST, normalized
+from nst_np.losses.cosine import SHORTEST, nearest, normalized
 from nst_np.losses.sampling import Grids, JointKind, Sampled, Scale, Seen, hypercolumns
 
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu4_1", "relu4_2", "relu4_3")
 CELL = 4  # pixels along a side, for each of which there is a hypercolumn
 STYLE_PLACES = 8192  # among which neighbours are looked for, at most
-ROWS = 1024  # of distances at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +69,13 @@ def nearest_loss(backend: Backend, normalization: str, scales: tuple[Scale, ...]
         chosen = np.random.default_rng(index).permutation(len(its))[: max(1, round(share * STYLE_PLACES))]
         columns.append(its[xp.asarray(np.sort(chosen))])
     S, X = xp.concatenate(columns), hypercolumns(backend, found, scales)
-    nearest = _nearest(backend, normalized(backend, X - X.mean(axis=0))[0], normalized(backend, S - S.mean(axis=0))[0])
+    matches = nearest(backend, *(normalized(backend, features - features.mean(axis=0))[0] for features in (X, S)))
     unit = normalized(backend, S)[0]
     targets, start = [], 0
     for (F,) in found:
-        targets.append(unit[:, start : start + F.shape[1]][nearest])
+        targets.append(unit[:, start : start + F.shape[1]][matches])
         start += F.shape[1]
     return NearestLoss(measures, scales, tuple(targets))
-
-
-def _nearest(backend: Backend, X: Array, S: Array) -> Array:
-    """Of each row of X, (n, N), the row of S, (m, N), with the largest product: n numbers."""
-    transposed = S.T
-    rows = [backend.engine.product(X[start : start + ROWS], transposed).argmax(axis=1)
-            for start in range(0, len(X), ROWS)]
-    return backend.xp.concatenate(rows)
 
 
 def cells(grids: Grids) -> tuple[Sampled, ...]:

@@ -129,6 +129,12 @@ class Grids:
         chosen = np.random.default_rng(seed).permutation(height * width)[: min(number, self.most)]
         return self.at(np.stack((chosen // width, chosen % width), axis=1))
 
+    def at_random_positions(self, number: int, seed: int) -> tuple[Sampled, ...]:
+        """So many different positions of the features at each tap, or all that there are; other ones at each tap."""
+        generator = np.random.default_rng(seed)
+        return tuple(_picked(generator.permutation(height * width)[: min(number, self.most)], width, self.dtype)
+                     for _, height, width in self.taps)
+
 
 class Seen(NamedTuple):
     """An image whose features a loss is aimed at.
@@ -188,6 +194,11 @@ def drawn(backend: Backend, styles: Sequence[Seen], shares: Sequence[float], sca
             places = style.grids.at_random(max(1, round(share * number)), index)
             some.append(hypercolumns(backend, style.look(places), scales))
     return backend.xp.concatenate(some)
+
+
+def _picked(positions: np.ndarray, width: int, dtype: Any) -> Sampled:
+    """Features at some positions, counted row by row."""
+    return Sampled(positions // width, positions % width, sparse.identity(len(positions), dtype, format="csr"))
 
 
 def _bilinear(places: np.ndarray, tap: tuple[int, int, int], dtype: Any) -> Sampled:
