@@ -49,11 +49,13 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     elif config.parametrization != "pixels":
         yield "carry_moments", f"parametrization {config.parametrization} has no moments of pixels"
     if config.coarse_to_fine == 1:
-        yield "growth smallest_size", "there is one size"
+        yield "growth smallest_size iterations_decay", "there is one size"
         if config.final_style_loss is None:
             yield "carry_moments", "there is one size"
             if config.first_iterations is not None:
                 yield "iterations", "first_iterations has those of the one size"
+    elif config.first_iterations is None:
+        yield "iterations_decay", "first_iterations is not given"
     if init not in ("noise", "mix"):
         yield "seed noise_strength", f"init {init} has no noise"
     if init != "mix":

@@ -16,7 +16,7 @@ from nst_np.errors import InputError
 from nst_np.losses import JointLoss
 from nst_np.network import FeatureNetwork
 from nst_np.pieces import cut
-from nst_np.terms import Term, content_terms, style_terms, tv_term
+from nst_np.terms import Term, content_terms, seen_by, style_terms, tv_term
 
 EMPTY = "style is an empty list; expected an image, a list of images, or None"
 
@@ -130,12 +130,20 @@ class Objective:
         """Whether some term looks at random places or directions."""
         return any(isinstance(term.loss, JointLoss) and term.loss.is_drawn for term in self.terms)
 
-    def redrawn(self, seed: int) -> Objective:
-        """The same with another draw of all that is drawn: the same places for all terms."""
+    def redrawn(self, seed: int, image: Array | None = None) -> Objective:
+        """The same with another draw of all that is drawn: the same places for all terms.
+
+        Some losses look at `image`, what is painted so far, (H, W, 3): without it they keep what they had from another.
+        """
         other = copy.copy(self)
-        other.terms = [replace(term, loss=term.loss.redrawn(seed)) if isinstance(term.loss, JointLoss) else term
-                       for term in self.terms]
+        other.terms = [self._redrawn(term, seed, image) for term in self.terms]
         return other
+
+    def _redrawn(self, term: Term, seed: int, image: Array | None) -> Term:
+        if not isinstance(term.loss, JointLoss):
+            return term
+        picture = None if image is None else seen_by(self.network, self.network.as_image(image), term.taps)
+        return replace(term, loss=term.loss.redrawn(seed, picture))
 
     def evaluate(self, image: Array) -> Evaluation:
         """Value, gradient and every term at `image`, (H, W, 3) RGB 0–255.

@@ -42,6 +42,9 @@ def _blocks(layer: str, weight: float) -> dict[str, float]:
     return {layer.format(block): weight for block in range(1, 6)}
 
 
+_UP_TO_RELU4_3 = tuple(f"relu{block}_{number}" for block, numbers in ((1, 2), (2, 2), (3, 3), (4, 3))
+                       for number in range(1, numbers + 1))
+
 # fmt: off
 _SYSTEMS = (
     _preset(
@@ -124,6 +127,29 @@ _SYSTEMS = (
         content_weight=4.0, style_weight=1.0, normalization="mean",
         optimizer="rmsprop", iterations=250, learning_rate=0.5, parametrization="laplacian", init="content",
         coarse_to_fine=None,
+    ),
+    _preset(
+        "spst", "SPST: Gram matrices, means and deviations, fewer and fewer iterations at sizes from 724 pixels up",
+        pooling="max",
+        content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
+        content_weight=1.0, style_weight=1.0, style_loss={"moments": 1.0}, normalization="mean",
+        optimizer="lbfgs", first_iterations=600, iterations=30, iterations_decay=3.0, init="content",
+        coarse_to_fine=None, smallest_size=724,  # 1024 / √2, so that there are as many sizes as by halving down to it
+    ),
+    _preset(
+        "sliced", "sliced Wasserstein: sorted projections of the features of ten layers, L-BFGS from noise", "vgg16",
+        size=256, network="vgg16", pooling="average",
+        style_layers=dict.fromkeys(_UP_TO_RELU4_3, 1.0),
+        content_weight=0.02, style_weight=1.0, style_loss={"sliced": 1.0}, normalization="relative",
+        optimizer="lbfgs", iterations=640, redraw=64, init="content", noise_strength=2.55,
+    ),
+    _preset(
+        "cnnmrf", "CNNMRF: 3×3 patches of relu3_1 and relu4_1 with their nearest, L-BFGS at three sizes",
+        size=384, fit="longer",
+        pooling="max",
+        content_layers={"relu4_2": 1.0}, style_layers={"relu3_1": 1.0, "relu4_1": 1.0},
+        content_weight=32.0, style_weight=1.0, style_loss={"patches": 1.0}, tv_weight=90.0, normalization="published",
+        optimizer="lbfgs", iterations=100, init="content", coarse_to_fine=3,
     ),
 )
 # fmt: on

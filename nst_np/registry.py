@@ -46,6 +46,16 @@ def _nearest_by_layer() -> JointKind:
     return NEAREST_BY_LAYER
 
 
+def _sliced() -> JointKind:
+    from nst_np.losses.sliced import SLICED
+    return SLICED
+
+
+def _patches() -> JointKind:
+    from nst_np.losses.patches import PATCHES
+    return PATCHES
+
+
 def _features() -> ContentKind:
     from nst_np.losses.content import FEATURES
     return FEATURES
@@ -69,7 +79,7 @@ def _wavelet() -> type[FeatureNetwork]:
 #: By the names that the setting `style_loss` has for them.
 STYLE_LOSSES: dict[str, Callable[[], StyleKind | JointKind]] = {
     "gram": _gram, "moments": _moments, "wasserstein": _wasserstein, "remd": _remd, "palette": _palette,
-    "nearest": _nearest, "nearest-by-layer": _nearest_by_layer}
+    "nearest": _nearest, "nearest-by-layer": _nearest_by_layer, "sliced": _sliced, "patches": _patches}
 
 #: By the names that the setting `content_loss` has for them.
 CONTENT_LOSSES: dict[str, Callable[[], ContentKind | JointKind]] = {

@@ -159,7 +159,7 @@ class Steps:
 
         def redraw(iteration: int) -> None:
             nonlocal objective
-            objective = objective.redrawn(iteration)
+            objective = objective.redrawn(iteration, descent.image(iterate.x))
 
         carried = self._carried and descent.carried(*self._carried, place)
         self._carried = None

@@ -275,13 +275,13 @@ def _joint_term(network: FeatureNetwork, kind: JointKind, layers: Mapping[str, f
     """
     taps = (PIXELS,) * kind.has_pixels + tuple(layer for layer in network.layers if layer in layers)
     scales = tuple((MIDDLE, 1.0) if tap == PIXELS else (0.0, layers[tap]) for tap in taps)
-    seen, *others = (_seen(network, image, taps) for image in (picture, *styles))
+    seen, *others = (seen_by(network, image, taps) for image in (picture, *styles))
     loss = kind.aim(network.backend, normalization, scales, seen, others, shares)
     group, weight, share = place
     return Term(group, taps, loss, weight, 1.0, share)
 
 
-def _seen(network: FeatureNetwork, image: Array, taps: Sequence[str]) -> Seen:
+def seen_by(network: FeatureNetwork, image: Array, taps: Sequence[str]) -> Seen:
     """An image, as losses of several taps are aimed at it."""
     height, width = image.shape[:2]
     strides = [1 if tap == PIXELS else network.stride(tap) for tap in taps]

@@ -15,11 +15,12 @@ import numpy as np
 from tests import cuda_on_cpu
 
 FUNCTIONS = (
-    "abs", "arange", "concatenate", "dot", "empty", "empty_like", "eye", "matmul", "maximum", "mean", "multiply",
-    "packbits", "pad", "sign", "sqrt", "subtract", "sum", "trace", "unpackbits", "where", "zeros", "zeros_like",
+    "abs", "arange", "argsort", "concatenate", "dot", "empty", "empty_like", "eye", "matmul", "maximum", "mean",
+    "minimum", "multiply", "ones", "packbits", "pad", "sign", "sqrt", "subtract", "sum", "trace", "unpackbits", "where",
+    "zeros", "zeros_like",
 )  # fmt: skip
-METHODS = ("argmax", "argmin", "astype", "clip", "conj", "copy", "max", "mean", "ravel", "reshape", "sum", "swapaxes",
-           "transpose")
+METHODS = ("argmax", "argmin", "astype", "clip", "conj", "copy", "max", "mean", "ravel", "reshape", "sort", "sum",
+           "swapaxes", "transpose", "view")
 SCALARS = (bool, int, float, complex)
 
 
@@ -94,11 +95,11 @@ def _in_place(function: Any) -> Any:
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "eq", "lt", "gt", "le", "ge"):
-    setattr(StrictArray, f"__{_name}__", _operator(getattr(operator, _name)))
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "eq", "lt", "gt", "le", "ge", "and", "xor", "rshift"):
+    setattr(StrictArray, f"__{_name}__", _operator(getattr(operator, f"__{_name}__")))
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
     setattr(StrictArray, f"__r{_name}__", _operator(getattr(operator, _name), swapped=True))
-for _name in ("iadd", "isub", "imul"):
+for _name in ("iadd", "isub", "imul", "itruediv", "iand", "ior", "ilshift"):
     setattr(StrictArray, f"__{_name}__", _in_place(getattr(operator, _name)))
 StrictArray.__neg__ = lambda self: wrap(-self._host)  # type: ignore[attr-defined]
 

@@ -28,6 +28,7 @@ from nst_np.config import (
 )
 from nst_np.errors import InputError
 from nst_np.files import LONGEST_TEXT
+from nst_np.registry import STYLE_LOSSES
 from nst_np.weights import reading
 
 ODD_NAMES = [
@@ -63,7 +64,7 @@ ODD_NAMES = [
     ({"bounds": 1}, "bounds must be yes or no, not 1"),
     ({"network": "vgg11"}, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
     ({"style_loss": {"gram": 1, "x": 1}},
-     "style_loss must be of gram, moments, wasserstein, remd, palette, nearest, nearest-by-layer, not 'x'"),
+     f"style_loss must be of {', '.join(STYLE_LOSSES)}, not 'x'"),
     ({"dtype": "float16"}, "dtype must be one of float32, float64, not 'float16'"),
     ({"init": "a\0b"}, "init must not hold a null character, as 'a\\x00b' does"),
     ({"style_layers": {}}, "style_layers must give at least one layer its weight, as in {'relu1_1': 1.0}, not {}"),

@@ -20,6 +20,7 @@ SITUATIONS = [
     {"style": ("painting.png", "photo.png"), "style_weight": 0.0}, {"normalization": "mean", "content": "none"},
     {"style_loss": {"wasserstein": 1.0}}, {"optimizer": "adam", "parametrization": "laplacian"},
     {"first_iterations": 2}, {"average": 0.5}, {"colors": "luminance"}, {"colors": "photo", "style": "none"},
+    {"first_iterations": 4, "coarse_to_fine": 1},
 ]  # fmt: skip
 CHANGES = [
     {"learning_rate": 7.0}, {"seed": 3}, {"noise_strength": 20.0}, {"noise_ratio": 0.2}, {"pooling": "max"},
@@ -30,6 +31,7 @@ CHANGES = [
     {"pooling_scale": 2.0}, {"padding": "replicate"}, {"growth": 1.2}, {"smallest_size": 16}, {"average": 0.7},
     {"carry_moments": True},
     {"adam_beta2": 0.9}, {"parametrization": "laplacian"}, {"first_iterations": 1}, {"iterations": 1},
+    {"iterations_decay": 2.0},
     {"init": "grey"}, {"bounds": True}, {"fit": "square"}, {"quality": 50}, {"tileable": True},
     {"colors": "photo"}, {"colors": "painting.png"}, {"color_space": "yuv"}, {"bits": 16},
 ]  # fmt: skip
@@ -91,6 +93,8 @@ def test_what_is_named_changes_no_bit(situation, folder):
      "growth, smallest_size (there is one size)"),
     ({"coarse_to_fine": 1, "first_iterations": 9}, "iterations first_iterations",
      "iterations (first_iterations has those of the one size)"),
+    ({}, "iterations_decay", "iterations_decay (first_iterations is not given)"),
+    ({"first_iterations": 9}, "iterations_decay", None),
     ({"tileable": True}, "padding", "padding (a tileable picture has no edges)"),
     ({"optimizer": "lbfgs"}, "learning_rate", None),  # the length of its first step
     ({"network": "wavelet"}, "seed pooling",

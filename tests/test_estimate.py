@@ -173,6 +173,9 @@ def test_a_run_that_is_stopped_is_foretold_until_then(stop_after, stages, row):
     ({"coarse_to_fine": 1}, [15], "15 at 192×192"),
     ({"first_iterations": 10}, [10, 10], "10 at each of 96×96, 192×192"),
     ({"growth": 1.5, "coarse_to_fine": 3}, [15, 10, 10], "15 at 76×76, then 10 at each of 121×121, 192×192"),
+    ({"first_iterations": 60, "iterations_decay": 2.5, "coarse_to_fine": None, "growth": 1.4142, "smallest_size": 48},
+     [60, 24, 10, 10, 10], "60 at 48×48, then 24 at 68×68, then 10 at each of 96×96, 136×136, 192×192"),
+    ({"iterations_decay": 3.0}, [15, 10], "15 at 96×96, then 10 at 192×192"),
 ])
 def test_the_first_size_can_have_iterations_of_its_own(settings, stages, row):
     wanted = plan((192, 192), None, **{"iterations": 10, "first_iterations": 15, "coarse_to_fine": 2, **settings})
@@ -257,14 +260,15 @@ def test_what_does_not_fit_is_refused_in_one_line(device, fitting, end):
 
 
 def test_an_estimate_in_words():
-    expected = Estimate((683, 1024), 0.6213, 190.4, 540_300_000, 12 * GB, "cpu", {}, 100, [(342, 512), (683, 1024)])
+    expected = Estimate((683, 1024), 0.6213, 190.4, 540_300_000, 12 * GB, "cpu", {}, 100, [(342, 512), (683, 1024)],
+                        before=[100])
     assert expected.describe() == (
         "about 0.62 s per iteration at the last of 2 sizes, 3 min 10 s in all, 540 MB of memory")
     assert expected.rows() == {
         "picture": "1024×683", "iterations": "100 at each of 512×342, 1024×683",
         "iteration": "0.62 s at the last of 2 sizes", "whole run": "3 min 10 s",
         "memory": "540 MB at the peak; 12 GB are free"}
-    single = dataclasses.replace(expected, sizes=[(683, 1024)])
+    single = dataclasses.replace(expected, sizes=[(683, 1024)], before=[])
     assert single.describe() == "about 0.62 s per iteration, 3 min 10 s in all, 540 MB of memory"
     assert (single.rows()["iterations"], single.rows()["iteration"]) == ("100 at 1024×683", "0.62 s")
     words = {0.00432: "0.0043 s", 9.96: "10 s", 48.2: "48 s", 99.4: "99 s", 99.6: "1 min 40 s", 3599.4: "59 min 59 s",

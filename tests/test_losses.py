@@ -14,7 +14,7 @@ from nst_np import gradcheck, layers, losses
 from nst_np.backend import make_backend
 from nst_np.losses.base import measures_of, weighed
 from nst_np.terms import loss_examples
-from tests.cases import BACKEND, loss_example, loss_steps
+from tests.cases import BACKEND, loss_example, loss_steps, loss_tolerance
 
 NAMES = sorted(loss_examples())
 
@@ -24,7 +24,8 @@ NAMES = sorted(loss_examples())
 def test_gradient(name, shape):
     loss, F = loss_example(name, *shape)
     f, (step, _) = functools.partial(losses.value_and_grad, BACKEND, loss), loss_steps(loss)
-    assert np.abs(f(F)[1]).max() < 1e-14 or gradcheck.check_scalar(f, F, step=step) <= 1e-7
+    tolerance = loss_tolerance(loss, F)
+    assert np.abs(f(F)[1]).max() < 1e-14 or gradcheck.check_scalar(f, F, step=step, tolerance=tolerance) <= tolerance
 
 
 @pytest.mark.parametrize("name", NAMES)

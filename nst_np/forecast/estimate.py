@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +38,12 @@ class Estimate:
         is the one of which the run takes the larger share.
     fitting : if the run does not fit into the free memory, settings with which it would, the largest round ones:
         ``{"size": 3000}``, ``{"style_size": 2000}`` or both. Empty if it fits, or if nothing would.
-    iterations : how many there are at each size.
+    iterations : how many there are at the last size.
     sizes : height and width of the picture at each size that is worked on, the last being `shape` unless `stop_after`
         ends the run before.
     style : height and width of the style image, if it is the look at that which takes the most memory.
     stop_after : how many iterations there are in all, if `stop_after` cuts them short.
-    first_iterations : how many there are at the first of several sizes, if it is another number.
+    before : how many there are at each size before the last.
     """
 
     shape: Shape
@@ -55,7 +57,7 @@ class Estimate:
     sizes: Sequence[Shape]
     style: Shape | None = None
     stop_after: int | None = None
-    first_iterations: int | None = None
+    before: Sequence[int] = ()
 
     @property
     def fits(self) -> bool:
@@ -91,11 +93,12 @@ class Estimate:
     @property
     def _schedule(self) -> str:
         """How many iterations at which sizes."""
-        sizes = [f"{width}×{height}" for height, width in self.sizes]
-        first = ""
-        if self.first_iterations is not None:
-            first, sizes = f"{self.first_iterations} at {sizes[0]}, then ", sizes[1:]
-        return f"{first}{self.iterations} at {'each of ' * (len(sizes) > 1)}{', '.join(sizes)}"
+        sizes = zip((*self.before, self.iterations), self.sizes, strict=True)
+        parts = []
+        for iterations, alike in itertools.groupby(sizes, key=operator.itemgetter(0)):
+            names = [f"{width}×{height}" for _, (height, width) in alike]
+            parts.append(f"{iterations} at {'each of ' * (len(names) > 1)}{', '.join(names)}")
+        return ", then ".join(parts)
 
     @property
     def _last(self) -> str:
@@ -134,12 +137,12 @@ def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimat
     pixels, peak = area(plan.seen(plan.stages[-1].factor)), _peak(plan, costs)
     largest = max(plan.styles, key=area, default=None)
     iterations = sum(stage.iterations for stage in plan.stages)
-    first, each = plan.schedule[0].iterations, plan.schedule[len(plan.stages) - 1].iterations
+    *before, last = (stage.iterations for stage in plan.schedule[: len(plan.stages)])
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
-        iterations=each, first_iterations=first if first != each and len(plan.stages) > 1 else None,
+        iterations=last, before=before,
         sizes=[scaled_shape(plan.picture, factor) for factor, *_ in plan.stages],
         style=largest if peak > costs.beside + costs.painting(pixels) else None,
         stop_after=iterations if iterations < plan.iterations else None,

@@ -75,10 +75,11 @@ class Plan:
     @property
     def schedule(self) -> list[Stage]:
         """Of all sizes, and the final pass if there is one."""
-        first, *others = self.factors
-        each = self.config.iterations
-        stages = [Stage(first, self.config.first_iterations or each), *(Stage(factor, each) for factor in others)]
-        return [*stages, Stage(1.0, each, True)] if self.has_final else stages
+        least, decay = self.config.iterations, self.config.iterations_decay or math.inf
+        first = self.config.first_iterations or least
+        stages = [Stage(factor, max(least, int(first / decay**size)) if size else first)
+                  for size, factor in enumerate(self.factors)]
+        return [*stages, Stage(1.0, least, True)] if self.has_final else stages
 
     @property
     def has_final(self) -> bool:

@@ -63,7 +63,8 @@ class JointLoss(ABC):
     ----------
     name : what reports call it.
     measures : one for each tap.
-    is_drawn : whether it looks at random places or directions, so that another draw is another loss.
+    is_drawn : whether it looks at random places or directions, or at what the picture is like at some time, so that
+        another draw is another loss.
     """
 
     name: ClassVar[str]
@@ -74,8 +75,14 @@ class JointLoss(ABC):
     def value_and_grad(self, backend: Backend, statistics: Sequence[Statistic]) -> tuple[float, list[Statistic]]:
         """The loss E, and dE/d(statistic) of each measure."""
 
-    def redrawn(self, seed: int) -> JointLoss:
-        """The same with another draw, where it is drawn."""
+    def redrawn(self, seed: int, picture: Any = None) -> JointLoss:
+        """The same with another draw, where it is drawn.
+
+        Parameters
+        ----------
+        seed : of what is random.
+        picture : what is painted so far (`nst_np.losses.sampling.Seen`); None to keep what was made of another.
+        """
         return self
 
 

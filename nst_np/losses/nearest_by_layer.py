@@ -41,7 +41,7 @@ class NearestByLayerLoss(JointLoss):
     styles: tuple[Array, ...]
     weights: tuple[float, ...]
 
-    def redrawn(self, seed: int) -> JointLoss:
+    def redrawn(self, seed: int, picture: Seen | None = None) -> JointLoss:
         """At other positions."""
         return replace(self, measures=self.grids.at_random_positions(PLACES, seed))
 

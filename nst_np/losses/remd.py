@@ -37,7 +37,7 @@ class SampledLoss(JointLoss):
     scales: tuple[Scale, ...]
     measures: tuple[Measure, ...]
 
-    def redrawn(self, seed: int) -> JointLoss:
+    def redrawn(self, seed: int, picture: Seen | None = None) -> JointLoss:
         """At other places."""
         return replace(self, measures=self.grids.at_random(PLACES, seed))
 

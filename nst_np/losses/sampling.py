@@ -7,7 +7,7 @@ with each other look at these (STROTSS, Kolkin et al. 2019, Sec. 2.1, has the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ class Kept(Measure):
 
     def at(self, region: Region) -> Kept:
         """With that region."""
-        return Kept(self.shape, region)
+        return replace(self, region=region)
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """The region with its features."""
