@@ -1,7 +1,7 @@
 """What differs by place: regions with their own style, where the content counts, what stays the photograph's.
 
-A guide is a weight from 0 to 1 for each pixel of an image. It goes with its image to every size and into the margin, and
-is carried to the positions of each layer.
+A guide is a weight from 0 to 1 for each pixel of an image. It goes with its image to every size and into the margin,
+and is carried to the positions of each layer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Guides:
     notes: tuple[str, ...] = ()
 
     def resized(self, picture: tuple[int, int], styles: Sequence[tuple[int, ...]], margin: int = 0) -> Guides:
-        """At other heights and widths of the picture and the style images, with a mirrored margin around the picture."""
+        """At other heights and widths of the picture and the styles, with a mirrored margin around the picture."""
         of_picture = (_resized(guide, picture, margin) for guide in (self.content, self.strength, self.keep))
         content, strength, keep = of_picture
         its = tuple(_resized(guide, shape) for guide, shape in zip(self.styles, styles, strict=False))
@@ -52,7 +52,7 @@ def _resized(guide: Map | None, shape: tuple[int, ...], margin: int = 0) -> Map 
     if guide is None:
         return None
     if guide.shape[:2] != tuple(shape[:2]):
-        guide = images.interpolate(guide, *shape[:2], "linear")
+        guide = images.interpolate(guide, shape[0], shape[1], "linear")
     return canvas.extend(guide, margin)
 
 
@@ -122,28 +122,29 @@ class Carrier:
 
     Attributes
     ----------
+    repeats : whether the picture is a tile.
     fallen_back : layers at which a region had nothing inside, where it has the means.
     """
 
     def __init__(self, network: FeatureNetwork, inside: bool = False) -> None:
-        self._network, self._inside = network, inside
+        self._network, self._inside, self.repeats = network, inside, network.repeats
         self.fallen_back: dict[str, None] = {}
 
-    def factors(self, layer: str, guide: np.ndarray | None) -> Array | None:
+    def factors(self, layer: str, guide: np.ndarray | None, *, edges_meet: bool = False) -> Array | None:
         """t², of a region's guide t, for each position of a layer."""
         if guide is None:
             return None
-        return self._network.backend.asarray(self._carried(layer, guide) ** 2)
+        return self._network.backend.asarray(self._carried(layer, guide, edges_meet) ** 2)
 
     def means(self, layer: str, guide: np.ndarray) -> Array:
         """The mean over each position's cell."""
         return self._network.backend.asarray(cells(guide, self._network.stride(layer)))
 
-    def _carried(self, layer: str, guide: np.ndarray) -> np.ndarray:
+    def _carried(self, layer: str, guide: np.ndarray, edges_meet: bool) -> np.ndarray:
         stride = self._network.stride(layer)
         if self._inside:
             seen = 2 * self._network.sight(layer) + 1
-            least = ndimage.minimum_filter(guide, seen, mode="wrap" if self._network.repeats else "nearest")
+            least = ndimage.minimum_filter(guide, seen, mode="wrap" if edges_meet else "nearest")
             if (inside := cells(least, stride, np.minimum)).any():
                 return inside
             self.fallen_back[layer] = None

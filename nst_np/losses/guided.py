@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nst_np.arrays import Array
 from nst_np.backend import Backend
+from nst_np.errors import InputError
 from nst_np.losses.base import Loss, Region, Statistic, added, total
 
 
@@ -27,7 +28,7 @@ class Guidable(Loss):
 class Guided(Loss):
     """A loss with a factor c ≥ 0 for each position.
 
-    As its statistic is ``s = Σ c h(f)``, its derivative is ``dE/df = c · dE/ds · dh/df``: that of the loss itself, times c.
+    As its statistic is ``s = Σ c h(f)``, its derivative is ``dE/df = c · dE/ds · dh/df``: that of the loss, times c.
     The number of positions, too, becomes Σ c.
 
     Attributes
@@ -58,6 +59,21 @@ class Guided(Loss):
         dF = self.loss.pull_back(backend, F, d_statistic)
         dF *= self.factors[..., None]
         return added(dF, add_to)
+
+
+def guided(loss: Loss, factors: Array | None) -> Loss:
+    """A loss with factors, or as it is without.
+
+    Raises
+    ------
+    InputError
+        If its sums cannot have any.
+    """
+    if factors is None:
+        return loss
+    if not isinstance(loss, Guidable):
+        raise InputError(f"{type(loss).__name__} cannot be guided by place; only losses that are Guidable can")
+    return Guided(loss, factors)
 
 
 def rooted(backend: Backend, F: Array, factors: Array | None) -> Array:

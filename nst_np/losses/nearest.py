@@ -90,10 +90,17 @@ def _nearest(backend: Backend, X: Array, S: Array) -> Array:
 def cells(grids: Grids) -> tuple[Sampled, ...]:
     """The features of each cell: means over those in it, or between positions where these are farther apart.
 
-    The authors resize without means, which shows as dots.
+    The authors resize without means, which shows as dots. Of a region there are the cells in which it has at least half
+    as many pixels as in any.
     """
     shape = [max(1, length // CELL) for length in grids.shape]
     row, column = (along.ravel() for along in np.indices(shape))
+    if grids.inside is not None:
+        pixels = np.zeros(shape)
+        np.add.at(pixels, tuple(np.minimum(along // CELL, length - 1)
+                                for along, length in zip(np.nonzero(grids.inside), shape, strict=True)), 1)
+        chosen = pixels.ravel() >= pixels.max() / 2
+        row, column = row[chosen], column[chosen]
     middles = CELL * np.stack((row, column), axis=1) + (CELL - 1) / 2
     bilinear = grids.at(middles)
     return tuple(bilinear[tap] if stride >= CELL or CELL % stride else _means(row, column, CELL // stride, size, grids)

@@ -108,12 +108,14 @@ class Grids:
     taps : stride, height and width of the features at each tap.
     dtype : of the features.
     most : how many places are ever drawn.
+    inside : (H, W) bool, the pixels of a region, if only its places are looked at.
     """
 
     shape: tuple[int, int]
     taps: tuple[tuple[int, int, int], ...]
     dtype: Any
     most: int = 1 << 20
+    inside: np.ndarray | None = None
 
     def at(self, places: np.ndarray) -> tuple[Sampled, ...]:
         """The features around places, (n, 2), rows and columns in pixels: whole numbers are the middles of pixels."""
@@ -126,7 +128,8 @@ class Grids:
     def at_random(self, number: int, seed: int) -> tuple[Sampled, ...]:
         """The features around so many different pixels, or around all that there are."""
         height, width = self.shape
-        chosen = np.random.default_rng(seed).permutation(height * width)[: min(number, self.most)]
+        pixels = np.arange(height * width) if self.inside is None else np.flatnonzero(self.inside)
+        chosen = np.random.default_rng(seed).permutation(pixels)[: min(number, self.most)]
         return self.at(np.stack((chosen // width, chosen % width), axis=1))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Loss, Statistic, StyleKind, total
+from nst_np.losses.base import TINY, Statistic, StyleKind, total
 from nst_np.losses.guided import Guidable, positions, rooted
 
 
