@@ -18,6 +18,8 @@ from nst_np.arrays import Array
 from nst_np.errors import InputError
 from nst_np.network import FeatureNetwork
 
+STEPS = 4096  # from 0 to 1: what rounding to these leaves is exactly 0 or 1 where the pixels around are
+
 Map = np.ndarray[Any, np.dtype[np.float32]]  # (H, W, R), guides of R regions side by side
 
 
@@ -52,7 +54,8 @@ def _resized(guide: Map | None, shape: tuple[int, ...], margin: int = 0) -> Map 
     if guide is None:
         return None
     if guide.shape[:2] != tuple(shape[:2]):
-        guide = images.interpolate(guide, shape[0], shape[1], "linear")
+        resized = images.interpolate(guide, shape[0], shape[1], "linear")
+        guide = np.rint(resized * STEPS) / np.float32(STEPS)
     return canvas.extend(guide, margin)
 
 
