@@ -159,8 +159,9 @@ class Config:
         if self.style is not None and NO_IMAGE in self.style and len(self.style) > 1:
             raise InputError(f"style is {NO_IMAGE!r} and a file as well, {format_option(self.style)}")
         if self.style_regions is not None and self.style is not None and len(self.style_regions) != len(self.styles):
-            raise InputError(f"style_regions has {len(self.style_regions)} maps for {len(self.styles)} style images; "
-                             "expected one for each")
+            maps, styles = len(self.style_regions), len(self.styles)
+            raise InputError(f"style_regions has {maps} map{'s' * (maps != 1)} for {styles} style "
+                             f"image{'s' * (styles != 1)}; expected one for each")
         if self.style_blend is None:
             return
         if any(share < 0 for share in self.style_blend) or not 0 < sum(self.style_blend) < math.inf:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from nst_np import images
 from nst_np.config import Config
@@ -179,7 +180,7 @@ def _regions(source: Source, setting: str, shape: tuple[int, ...], fit: str) -> 
     """A map, at the shape of its image (height, width, …)."""
     pixels, name = _read(source, setting, shape, fit)
     colours, label, off = _flat(pixels)
-    near = float((off <= CLOSE).mean())
+    near = float((off <= CLOSE).mean())  # 0 if there is no colour at all
     if near < FLAT and _is_grey(pixels):
         return Regions(name, None, _levels(images.interpolate(pixels[..., :1], shape[0], shape[1], "linear")))
     if near < NOT_FLAT:
@@ -197,11 +198,13 @@ def _regions(source: Source, setting: str, shape: tuple[int, ...], fit: str) -> 
 def _flat(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The colours of a map, (K, 3); which of them each pixel has, (H, W); and by how much it is off, in any channel.
 
-    They are the means of the fullest cells of 16 levels a side, but for those within TOLERANCE of a fuller one.
+    They are the means of the fullest cells of 16 levels a side, but for those within TOLERANCE of a fuller one. Only
+    pixels that look like all of their neighbours are counted, as edges are no regions.
     """
     flat = pixels.reshape(-1, 3)
     cell = (flat.astype(int) // 16) @ (256, 16, 1)
-    counts = np.bincount(cell, minlength=4096)
+    spread = ndimage.maximum_filter(pixels, (3, 3, 1)) - ndimage.minimum_filter(pixels, (3, 3, 1))
+    counts = np.bincount(cell[spread.max(axis=2).ravel() <= CLOSE], minlength=4096)
     colours: list[np.ndarray] = []
     for one in np.argsort(-counts, kind="stable"):
         if counts[one] < LEAST * len(flat):
@@ -214,7 +217,7 @@ def _flat(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         off = np.abs(flat - colour).max(axis=1)
         label[off < best] = index
         best = np.minimum(best, off)
-    return np.array(colours), label.reshape(pixels.shape[:2]), best
+    return np.array(colours).reshape(-1, 3), label.reshape(pixels.shape[:2]), best
 
 
 def _mask(source: Source, setting: str, shape: tuple[int, int], fit: str) -> Map:
