@@ -12,6 +12,7 @@ from typing import Any
 
 from nst_np import mapreduce
 from nst_np.arrays import Array
+from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.guides import Carrier
 from nst_np.losses import JointLoss
@@ -119,6 +120,8 @@ class Objective:
             content = network.as_image(content, None if any_range else "content image")
             self.shape = content.shape[0], content.shape[1]
         picture = content if picture is None else network.as_image(picture)
+        content_guides, strength = _on_host(content_guides), _on_host(strength)
+        style_guides = None if style_guides is None else [_on_host(guide) for guide in style_guides]
         _check_guides(picture, styles, content_guides, style_guides, strength)
         carrier = Carrier(self.network, inside)
         built = list(terms or ())
@@ -177,6 +180,11 @@ class Objective:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
         evaluation = self.evaluate(image)
         return evaluation.value, evaluation.gradient
+
+
+def _on_host(guide: Array | None) -> Array | None:
+    """A guide where its layers' factors are made."""
+    return None if guide is None else Backend.to_host(guide)
 
 
 def _check_guides(picture: Array | None, styles: Sequence[Array], content_guides: Array | None,

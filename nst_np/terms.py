@@ -370,10 +370,10 @@ def _seen_features(backend: Backend, T: Array) -> Seen:
 
 def _guided_example(example: Callable[[Backend, Array], Loss | JointLoss], backend: Backend, T: Array) -> Loss:
     """Guided by what falls from 1 to less than 0.1 over the positions, and is 0 at some of them."""
-    places = backend.xp.arange(T.shape[0] * T.shape[1]).reshape(T.shape[:2])
+    places = np.arange(T.shape[0] * T.shape[1]).reshape(T.shape[:2])
     loss = example(backend, T)
     assert isinstance(loss, Loss)
-    return guided(loss, (places % 5 < 4) / (1 + 10 * places / places.size).astype(T.dtype))
+    return guided(loss, backend.asarray((places % 5 < 4) / (1 + 10 * places / places.size)))
 
 
 def _tv_example(normalization: str, backend: Backend, T: Array) -> Loss:
