@@ -26,7 +26,7 @@ from nst_np.parametrization import PARAMETRIZATIONS, Kept
 from nst_np.run import objective_of
 from tests.cases import BACKEND, NORMALIZATIONS, image, network, objective, weights
 
-KINDS = ["gram", "moments", "wasserstein", "remd", "palette", "nearest"]
+KINDS = ["gram", "moments", "wasserstein", "remd", "nearest"]
 SHAPE, STYLE = (37, 53), (41, 38)
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 200, 0)
 
@@ -84,7 +84,7 @@ def test_gradient_of_places_in_regions(networks):
 @pytest.mark.parametrize(("name", "kind"), [("vgg19", "gram"), ("wavelet", "moments"),
                                             ("wavelet", "remd"), ("vgg19", "nearest")])
 def test_pieces_are_the_whole(networks, name, kind):
-    shape = 41, 115
+    shape = 41, 83
     x = image(*shape, 3)
     settings = {"content": image(*shape, 1), "style_loss": {kind: 1.0}, "content_guides": soft(shape),
                 "style_guides": [soft(STYLE)], "strength": soft(shape, 3)[..., 0]}
@@ -263,7 +263,7 @@ def test_kept_pixels_and_their_gradient(name):
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "average": 0.9}, {"stop_after": 1},
-                                      {"parametrization": "laplacian", "optimizer": "rmsprop"}, {"init": "noise"}])
+                                      {"parametrization": "laplacian", "optimizer": "rmsprop", "init": "noise"}])
 def test_a_run_keeps_pixels_to_the_bit(settings):
     photo, style = image(72, 100, 1).astype(np.uint8), image(50, 50, 2).astype(np.uint8)
     mask = np.zeros((72, 100), np.uint8)
