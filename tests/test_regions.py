@@ -57,10 +57,12 @@ def networks():
 def test_one_region_of_all_is_none(networks, kind):
     x, settings = image(*SHAPE, 3), {"style_loss": {kind: 1.0}, "tv_weight": 0.0}
     none = objective(networks["vgg19"], "relative", **settings).evaluate(x)
-    one = objective(networks["vgg19"], "relative", content_guides=np.ones((*SHAPE, 1)),
-                    style_guides=[np.ones((*STYLE, 1))], strength=np.ones(SHAPE), **settings).evaluate(x)
-    assert one.terms == pytest.approx(none.terms, rel=1e-12)
-    np.testing.assert_allclose(one.gradient, none.gradient, atol=1e-12 * np.abs(none.gradient).max())
+    for regions in (1, 2):  # and so are two that share it
+        guides, style_guides = (np.full((*shape, regions), 1 / regions) for shape in (SHAPE, STYLE))
+        one = objective(networks["vgg19"], "relative", content_guides=guides, style_guides=[style_guides],
+                        strength=np.ones(SHAPE), **settings).evaluate(x)
+        assert one.terms == pytest.approx(none.terms, rel=1e-12)
+        np.testing.assert_allclose(one.gradient, none.gradient, atol=1e-12 * np.abs(none.gradient).max())
 
 
 @pytest.mark.parametrize(("name", "step", "normalization"), [
@@ -452,7 +454,8 @@ def test_records_know_maps_by_what_is_in_them(maps):
                          lambda file: str(hash(Path(file).read_bytes())))
 
     (maps / "copy.png").write_bytes((maps / "mask.png").read_bytes())
-    assert digest() == digest(keep="copy.png")
+    (maps / "other.png").write_bytes((maps / "style-map.png").read_bytes())
+    assert digest() == digest(keep="copy.png") == digest(style_regions=("other.png",))
     for name in ("content_regions", "keep", "strength"):
         assert digest() != digest(**{name: "photo.png"})
     assert digest() != digest(style_regions=("photo.png",))
