@@ -481,7 +481,7 @@ def test_on_a_gpu_the_rehearsal_is_about_as_large_as_the_run(picture, style, sid
 def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_rehearsal):
     built = []
 
-    def build(config, network, content, styles, start):
+    def build(config, network, content, styles, start, guides):
         built.append((config.content_layers, config.style_layers))
         return objective_of(config, network, content, styles, start)
 

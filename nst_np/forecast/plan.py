@@ -37,7 +37,7 @@ class Plan:
     picture: Shape
     content: bool
     styles: tuple[Shape, ...]
-    guides: Guides = dataclasses.field(default_factory=Guides)
+    guides: Guides = dataclasses.field(default_factory=Guides, compare=False)
 
     def margin(self, factor: float = 1) -> int:
         """What is painted beyond every edge at one of the sizes, in pixels; nothing where the edges meet."""
