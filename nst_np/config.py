@@ -102,6 +102,7 @@ class Config:
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone; 'nine-point' has diagonal neighbours as well", choices=TV_NORMALIZATIONS)
     content_loss: Layers | None = _option(None, "objective", "kinds of content loss and their weights (default: features)", choices=CONTENT_LOSSES, metavar="NAME[=W],…")
     style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; docs/losses.md shows them (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
+    final_style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights for a final pass at the picture's own size, with as many iterations as before it; nearest-by-layer=0.05 paints crisp strokes (default: no such pass)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -169,6 +170,11 @@ class Config:
                              + format_option(self.style_blend))
         if self.style is not None:
             check_shares(self.style_blend, len(self.style))
+
+    @property
+    def style_losses(self) -> Layers:
+        """All kinds of style loss that are named, those of the final pass among them."""
+        return {**(self.style_loss or {}), **(self.final_style_loss or {})}
 
     @property
     def styles(self) -> Files:

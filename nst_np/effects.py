@@ -45,9 +45,11 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     elif config.parametrization != "pixels":
         yield "carry_moments", f"parametrization {config.parametrization} has no moments of pixels"
     if config.coarse_to_fine == 1:
-        yield "growth smallest_size carry_moments", "there is one size"
-        if config.first_iterations is not None:
-            yield "iterations", "first_iterations has those of the one size"
+        yield "growth smallest_size", "there is one size"
+        if config.final_style_loss is None:
+            yield "carry_moments", "there is one size"
+            if config.first_iterations is not None:
+                yield "iterations", "first_iterations has those of the one size"
     if init not in ("noise", "mix"):
         yield "seed noise_strength", f"init {init} has no noise"
     if init != "mix":
@@ -63,11 +65,12 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.style_size is not None:
         yield "style_scale", "style_size is given"
     if config.style_weight == 0:
-        yield "style_layers style_loss blend_by content_regions style_regions guides", "style_weight is 0"
+        yield ("style_layers style_loss final_style_loss blend_by content_regions style_regions guides",
+               "style_weight is 0")
     if no_style:
-        yield ("style_weight style_layers style_loss style_size style_scale blend_by content_regions style_regions "
-               "guides"), "there is no style image"
-    if not {*(config.content_loss or ()), *(config.style_loss or ())} - ONE_TAP:
+        yield "style_weight style_layers style_loss final_style_loss style_size style_scale", "there is no style image"
+        yield "blend_by content_regions style_regions guides", "there is no style image"
+    if not {*(config.content_loss or ()), *config.style_losses} - ONE_TAP:
         yield "redraw", "no loss looks at random places"
     if config.tv_weight == 0:
         yield "tv_normalization", "tv_weight is 0"

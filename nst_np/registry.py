@@ -41,6 +41,11 @@ def _nearest() -> JointKind:
     return NEAREST
 
 
+def _nearest_by_layer() -> JointKind:
+    from nst_np.losses.nearest_by_layer import NEAREST_BY_LAYER
+    return NEAREST_BY_LAYER
+
+
 def _features() -> ContentKind:
     from nst_np.losses.content import FEATURES
     return FEATURES
@@ -64,7 +69,7 @@ def _wavelet() -> type[FeatureNetwork]:
 #: By the names that the setting `style_loss` has for them.
 STYLE_LOSSES: dict[str, Callable[[], StyleKind | JointKind]] = {
     "gram": _gram, "moments": _moments, "wasserstein": _wasserstein, "remd": _remd, "palette": _palette,
-    "nearest": _nearest}
+    "nearest": _nearest, "nearest-by-layer": _nearest_by_layer}
 
 #: By the names that the setting `content_loss` has for them.
 CONTENT_LOSSES: dict[str, Callable[[], ContentKind | JointKind]] = {

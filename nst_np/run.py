@@ -15,7 +15,7 @@ from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent, Place
 from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import InputError, SizeError
-from nst_np.forecast import Estimate, Plan, forecast
+from nst_np.forecast import Estimate, Plan, Stage, forecast
 from nst_np.guides import Guides
 from nst_np.inputs import initial_image, picture_shape
 from nst_np.load import Say, load_network, log, settled
@@ -127,23 +127,25 @@ class Steps:
 
     def _all_sizes(self) -> Iterator[Step]:
         """The optimisation, from the smallest canvas to the picture's own size."""
-        for factor, iterations in self.plan.schedule:
+        for stage in self.plan.schedule:
+            factor = stage.factor
             start = canvas.scaled(self._initial, factor)
             if self._best is not None:
                 start = canvas.next_start(self._best.pixels, start)
             start = canvas.extend(start, self.plan.margin(factor))
-            minimization = yield from self._one_size(self._objective(factor, start), start, factor, iterations)
+            minimization = yield from self._one_stage(self._objective(stage, start), start, stage)
             if self.done == self._last < self.iterations:
                 self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
                 return
         sizes = len(self.plan.factors)
-        every = "" if sizes == 1 else f" at the last of {sizes} sizes, {self.done} in all"
+        last = "in the final pass" if stage.is_final else f"at the last of {sizes} sizes"
+        every = "" if len(self.plan.schedule) == 1 else f" {last}, {self.done} in all"
         self._end = minimization.status, minimization.message + every
 
-    def _one_size(self, objective: Objective, start: Pixels, factor: float,
-                  iterations: int) -> Generator[Step, None, optimize.Minimization]:
-        place = picture, _ = scaled_shape(self.plan.picture, factor), self.plan.margin(factor)
-        descent = Descent(self.config, self.network.backend, start.shape, self._kept(factor))
+    def _one_stage(self, objective: Objective, start: Pixels,
+                   stage: Stage) -> Generator[Step, None, optimize.Minimization]:
+        place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
+        descent = Descent(self.config, self.network.backend, start.shape, self._kept(stage.factor))
         terms: dict[str, float] = {}  # of the latest evaluation
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
@@ -163,7 +165,7 @@ class Steps:
 
         carried = self._carried and descent.carried(*self._carried, place)
         self._carried = None
-        minimization = descent.minimization(function, start, iterations, carried,
+        minimization = descent.minimization(function, start, stage.iterations, carried,
                                             redraw if objective.is_drawn else None)
         for iterate in minimization:
             if not iterate.iteration and self.history:
@@ -173,7 +175,7 @@ class Steps:
             if iterate.value == self._best.point.value:  # a line search may end at a point before its last one
                 terms = self._best.terms
             step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
-                        self._work(factor, iterate.iteration), descent.image(iterate.x))
+                        self._work(stage, iterate.iteration), descent.image(iterate.x))
             self.history.append(step.row())
             yield step
             if self.done == self._last < self.iterations:
@@ -186,18 +188,19 @@ class Steps:
         """The iteration after which no other comes."""
         return min(self.config.stop_after or self.iterations, self.iterations)
 
-    def _work(self, factor: float, iteration: int) -> float:
-        """The share of the work that is done after an iteration at one of the sizes."""
+    def _work(self, stage: Stage, iteration: int) -> float:
+        """The share of the work that is done after an iteration of a stage."""
         schedule = self.plan.schedule
-        before = sum(iterations * smaller**2 for smaller, iterations in schedule if smaller < factor)
-        total = sum(iterations * every**2 for every, iterations in schedule)
-        return (before + iteration * factor**2) / total
+        work = [each.iterations * each.factor**2 for each in schedule]
+        return (sum(work[: schedule.index(stage)]) + iteration * stage.factor**2) / sum(work)
 
-    def _objective(self, factor: float, start: Pixels) -> Objective:
+    def _objective(self, stage: Stage, start: Pixels) -> Objective:
+        factor = stage.factor
         styles = [canvas.scaled(style, canvas.style_factor(style.shape, factor)) for style in self._styles]
         guides = self._guides_at(factor, [style.shape for style in styles])
         with self._explained(factor):
-            objective = objective_of(self.config, self.network, self._content_at(factor), styles, start, guides)
+            objective = objective_of(self.plan.settings(stage.is_final), self.network, self._content_at(factor), styles,
+                                     start, guides)
         if objective.fallen_back:
             height, width = scaled_shape(self.plan.picture, factor)
             self._say(f"guides 'inside': at {width}×{height} a region is too small for all that is seen at "
@@ -236,7 +239,7 @@ class Steps:
         if "NST_NP_THREADS" in os.environ:  # sums of floats depend on how they are shared out
             config = replace(config, threads=cpu_threads(config.threads))
         if status in ("stopped", "interrupted", "failed"):
-            if len(self.plan.factors) == 1:
+            if len(self.plan.schedule) == 1:
                 config = replace(config, iterations=self.done, first_iterations=None)
             else:
                 config = replace(config, stop_after=self.done)
@@ -283,7 +286,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
 
 def _taps(config: Config) -> list[str]:
     """The layers that a VGG will be tapped at."""
-    content, style = own_layers(config.content_loss, config.style_loss)
+    content, style = own_layers(config.content_loss, config.style_losses)
     return [*(config.content_layers or [*CONTENT_LAYERS, *content]), *(config.style_layers or [*STYLE_LAYERS, *style])]
 
 

@@ -97,9 +97,7 @@ def weigh(network: FeatureNetwork, terms: Sequence[Term],
     values: dict[str, float] = {}
     groups = dict.fromkeys((term.group for term in terms), 0.0)
     d_statistics: Statistics = {tap: [] for tap in statistics}
-    for term in terms:
-        found = [statistics[tap][len(d_statistics[tap])] for tap in term.taps]
-        value, every = weighed(network.backend, term.loss, found)
+    for term, (value, every) in zip(terms, _weighed(network, terms, statistics), strict=True):
         for tap, d_statistic in zip(term.taps, every, strict=True):
             d_statistics[tap].append(tuple(d * term.weight for d in d_statistic))
         total += term.weight * value
@@ -107,6 +105,25 @@ def weigh(network: FeatureNetwork, terms: Sequence[Term],
         if term.name != term.group:
             values[term.name] = values.get(term.name, 0.0) + term.share * value
     return {"total": total, **groups, **values}, d_statistics
+
+
+def _weighed(network: FeatureNetwork, terms: Sequence[Term],
+             statistics: Mapping[str, Sequence[Statistic]]) -> list[tuple[float, list[Statistic]]]:
+    """Loss and gradient of each term.
+
+    Terms of one tap, which may each take an eigenvalue problem, share the threads. Those of several have large
+    products, whose strips do.
+    """
+    backend = network.backend
+    unread = {tap: iter(its) for tap, its in statistics.items()}
+    found = [[next(unread[tap]) for tap in term.taps] for term in terms]
+
+    def of(index: int) -> tuple[float, list[Statistic]]:
+        return weighed(backend, terms[index].loss, found[index])
+
+    single = [index for index, term in enumerate(terms) if isinstance(term.loss, Loss)]
+    results = dict(zip(single, backend.engine.each(of, single), strict=True))
+    return [results[index] if index in results else of(index) for index in range(len(terms))]
 
 
 # --- content ----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ ODD_NAMES = [
     ({"bounds": 1}, "bounds must be yes or no, not 1"),
     ({"network": "vgg11"}, "network must be one of auto, vgg19, vgg16, wavelet, not 'vgg11'"),
     ({"style_loss": {"gram": 1, "x": 1}},
-     "style_loss must be of gram, moments, wasserstein, remd, palette, nearest, not 'x'"),
+     "style_loss must be of gram, moments, wasserstein, remd, palette, nearest, nearest-by-layer, not 'x'"),
     ({"dtype": "float16"}, "dtype must be one of float32, float64, not 'float16'"),
     ({"init": "a\0b"}, "init must not hold a null character, as 'a\\x00b' does"),
     ({"style_layers": {}}, "style_layers must give at least one layer its weight, as in {'relu1_1': 1.0}, not {}"),
@@ -190,7 +190,7 @@ def test_every_setting_comes_back_to_the_last_bit(data):
     changes = {}
     for field in dataclasses.fields(Config):
         rules, kind = field.metadata, option_type(field.name)
-        if field.name in ("content_loss", "style_loss"):
+        if field.name in ("content_loss", "style_loss", "final_style_loss"):
             strategy = st.dictionaries(st.sampled_from([*rules["choices"]]), st.floats(0, 1e300), min_size=1)
         elif rules["choices"]:
             strategy = st.sampled_from([*rules["choices"]])

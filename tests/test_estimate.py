@@ -16,7 +16,7 @@ import pytest
 import nst_np
 from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
-from nst_np.forecast import Estimate, Plan, memory, rehearsal
+from nst_np.forecast import Estimate, Plan, Stage, memory, rehearsal
 from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
 from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
 from nst_np.machine import amount
@@ -159,7 +159,7 @@ def test_seconds_are_those_of_all_sizes():
 def test_a_run_that_is_stopped_is_foretold_until_then(stop_after, stages, row):
     made_up = costs(evaluation=Line(0.0, 1.0), painting=Line(0.0, 1.0))
     wanted = plan((192, 192), None, iterations=10, stop_after=stop_after, coarse_to_fine=2, margin=0, optimizer="adam")
-    assert wanted.stages == list(zip([0.5, 1.0], stages, strict=False))
+    assert wanted.stages == [Stage(*stage) for stage in zip([0.5, 1.0], stages, strict=False)]
     expected = predict(wanted, made_up, GB)
     sizes = [96**2, 192**2][: len(stages)]
     assert expected.seconds == sum((n + 1) * pixels for n, pixels in zip(stages, sizes, strict=True))
@@ -176,8 +176,18 @@ def test_a_run_that_is_stopped_is_foretold_until_then(stop_after, stages, row):
 ])
 def test_the_first_size_can_have_iterations_of_its_own(settings, stages, row):
     wanted = plan((192, 192), None, **{"iterations": 10, "first_iterations": 15, "coarse_to_fine": 2, **settings})
-    assert [iterations for _, iterations in wanted.stages] == stages
+    assert [stage.iterations for stage in wanted.stages] == stages
     assert predict(wanted, costs(), GB).rows()["iterations"] == row
+
+
+def test_a_final_pass_has_costs_of_its_own():
+    wanted = plan((192, 192), iterations=10, final_style_loss={"gram": 1.0}, coarse_to_fine=2, margin=0,
+                  optimizer="adam")
+    assert wanted.stages == [Stage(0.5, 10), Stage(1.0, 10), Stage(1.0, 10, True)]
+    assert not plan((192, 192), None, final_style_loss={"gram": 1.0}).has_final
+    expected = predict(wanted, costs(evaluation=Line(0.0, 1.0), final=Line(0.0, 3.0)), GB)
+    assert expected.seconds == 11 * 96**2 + 11 * 192**2 * (1 + 3)
+    assert expected.rows()["iterations"] == "10 at each of 96×96, 192×192, 192×192"
 
 
 def test_memory_is_that_of_painting_or_of_looking_at_the_style():
@@ -483,7 +493,7 @@ def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_r
 
     def build(config, network, content, styles, start, guides):
         built.append((config.content_layers, config.style_layers))
-        return objective_of(config, network, content, styles, start)
+        return objective_of(config, network, content, styles, start, guides)
 
     wanted = plan((4000, 4000), content_layers={"scale9": 1.0}, style_layers={"scale1": 1.0, "scale6": 0.5})
     rehearse(wanted, load_network("wavelet"), build)

@@ -20,7 +20,7 @@ from nst_np.objective import Objective
 from nst_np.terms import loss_examples
 from tests.cases import BACKEND, image, network
 
-KINDS = {"remd": 1.0, "palette": 0.5, "nearest": 0.7}
+KINDS = {"remd": 1.0, "palette": 0.5, "nearest": 0.7, "nearest-by-layer": 0.3}
 SETTINGS = {"content_loss": {"self-similarity": 2.0, "features": 1e-4}, "style_loss": KINDS}
 RUN = ["photo.png", "painting.png", "-o", "out.png", "--network", "wavelet", "--size", "32", "--iterations", "4",
        "--coarse-to-fine", "1", "-q"]
@@ -121,7 +121,7 @@ def test_another_draw_is_another_loss_at_the_same_places_for_all():
     np.testing.assert_array_equal(one.gradient, again.gradient)
     drawn = [term.loss.measures[0] for term in objective.redrawn(1).terms
              if isinstance(term.loss, JointLoss) and term.loss.is_drawn]
-    assert len(drawn) == 3
+    assert len(drawn) == 4
     np.testing.assert_array_equal(drawn[0].rows, drawn[1].rows)
     assert not Objective(network("wavelet"), style=x).is_drawn
 
@@ -223,7 +223,11 @@ def nearest(torch, X, S):
     return (1 - torch.nn.functional.cosine_similarity(X, S[pairs])).mean()
 
 
-@pytest.mark.parametrize("definition", [remd, palette, self_similarity, nearest])
+def nearest_by_layer(torch, X, S):
+    return cosines(torch, X - X.mean(0), S - S.mean(0)).min(1).values.mean()
+
+
+@pytest.mark.parametrize("definition", [remd, palette, self_similarity, nearest, nearest_by_layer])
 def test_parity_with_autograd(definition):
     torch = pytest.importorskip("torch")
     name = definition.__name__.replace("_", "-")
@@ -237,7 +241,8 @@ def test_parity_with_autograd(definition):
         loss = loss_examples()[f"{name}, mean"](BACKEND, T)
     (measure,) = loss.measures
     value, gradient = value_and_grad(BACKEND, loss, F)
-    of_style = measure if name in ("self-similarity", "nearest") else grids.at_random(9, 0)[0]
+    draw = grids.at_random_positions if name == "nearest-by-layer" else grids.at_random
+    of_style = measure if name in ("self-similarity", "nearest") else draw(9, 0)[0]
     X = torch.tensor(measure.statistic(BACKEND, F)[0], requires_grad=True)
     expected = definition(torch, X, torch.tensor(of_style.statistic(BACKEND, T)[0]))
     expected.backward()

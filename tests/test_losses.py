@@ -41,7 +41,8 @@ def test_every_entry_of_the_gradient(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_taylor_remainder_is_of_second_order(name):
     loss, F = loss_example(name, 13, 9)
-    slope = gradcheck.taylor_slope(lambda F: losses.value_and_grad(BACKEND, loss, F), F, step=loss_steps(loss)[1])
+    slope = gradcheck.taylor_slope(lambda F: losses.value_and_grad(BACKEND, loss, F), F, step=loss_steps(loss)[1],
+                                   seed=2)  # that of F would be a direction in which losses of cosines stay the same
     assert 1.9 <= slope <= 2.1
 
 
@@ -55,7 +56,7 @@ def test_planted_error_is_caught(name):
 
     with pytest.raises(gradcheck.GradientError, match=r"analytic .*numeric"):
         gradcheck.check_scalar(wrong, F, step=loss_steps(loss)[0])
-    assert gradcheck.taylor_slope(wrong, F, step=min(1e-3, loss_steps(loss)[1])) < 1.9
+    assert gradcheck.taylor_slope(wrong, F, step=min(1e-3, loss_steps(loss)[1]), seed=2) < 1.9
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,7 +26,7 @@ from nst_np.parametrization import PARAMETRIZATIONS, Kept
 from nst_np.run import objective_of
 from tests.cases import BACKEND, NORMALIZATIONS, image, network, objective, weights
 
-KINDS = ["gram", "moments", "wasserstein", "remd", "nearest"]
+KINDS = ["gram", "moments", "wasserstein", "remd", "nearest", "nearest-by-layer"]
 SHAPE, STYLE = (37, 53), (41, 38)
 RED, BLUE, GREEN = (255, 0, 0), (0, 0, 255), (0, 200, 0)
 
@@ -238,14 +238,18 @@ def test_where_nothing_is_inside_means_are_taken(networks):
 def test_places_are_drawn_inside():
     inside = np.zeros((40, 30), bool)
     inside[5:9, 7:22] = True
-    grids = Grids((40, 30), ((1, 40, 30),), np.dtype(float), inside=inside)
-    (sampled,) = grids.at_random(50, 0)
+    grids = Grids((40, 30), ((1, 40, 30), (4, 10, 7)), np.dtype(float), inside=inside)
+    sampled, _ = grids.at_random(50, 0)
     (seen,) = sampled.statistic(BACKEND, inside[..., None].astype(float))
     np.testing.assert_array_equal(seen, np.ones((50, 1)))
-    (of_cells,) = nearest_cells(grids)
+    of_cells, _ = nearest_cells(grids)
     (seen,) = of_cells.statistic(BACKEND, inside[..., None].astype(float))
     assert seen.min() >= 0.5 / 2
     assert len(seen) == 4
+    for of_layer, stride in zip(grids.at_random_positions(99, 0), (1, 4), strict=True):
+        (seen,) = of_layer.statistic(BACKEND, cells(inside, stride)[..., None])
+        assert len(seen) == {1: inside.sum(), 4: 4}[stride]
+        assert seen.min() >= seen.max() / 2
 
 
 # --- kept pixels ------------------------------------------------------------------------------------------------------

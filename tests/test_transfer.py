@@ -750,6 +750,21 @@ def test_sizes_that_grow_by_less_and_a_first_one_with_iterations_of_its_own(smal
     np.testing.assert_array_equal(again.image, stopped.image)
 
 
+def test_a_final_pass_has_style_losses_of_its_own(small_sizes, photo, painting):
+    """It goes on at the picture's own size, from where the last size ended; and a stopped one is found again."""
+    steps = []
+    settings = {**TWO_SIZES, "iterations": 2, "final_style_loss": {"palette": 0.5}}
+    result = stylize(photo, painting, **settings, callback=steps.append)
+    assert [step.shape for step in steps] == [(16, 24)] * 3 + [(32, 48)] * 4
+    assert ["style palette" in step.terms for step in steps] == [False] * 5 + [True] * 2
+    assert (result.message, steps[-1].work) == ("all 2 iterations used in the final pass, 6 in all", pytest.approx(1))
+    before = stylize(photo, painting, **{**settings, "final_style_loss": None})
+    assert np.abs(steps[4].image - before.image).mean() < 1
+    stopped = stylize(photo, painting, **settings, callback=lambda step: step.iteration == 5)
+    again = stylize(photo, painting, config=stopped.settings)
+    np.testing.assert_array_equal(again.image, stopped.image)
+
+
 def test_a_single_size_that_is_cut_short_says_so_by_its_iterations(photo, painting):
     stopped = stylize(photo, painting, **QUICK, first_iterations=9, callback=lambda step: step.iteration == 2)
     assert (stopped.nit, stopped.settings.iterations, stopped.settings.first_iterations) == (2, 2, None)

@@ -1,6 +1,6 @@
 """What a run will take, in time and memory, known before it starts."""
 
 from nst_np.forecast.estimate import Estimate, forecast
-from nst_np.forecast.plan import Plan
+from nst_np.forecast.plan import Plan, Stage
 
-__all__ = ["Estimate", "Plan", "forecast"]
+__all__ = ["Estimate", "Plan", "Stage", "forecast"]

@@ -131,16 +131,16 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
 
 def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
     """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
-    pixels, peak = area(plan.seen(plan.stages[-1][0])), _peak(plan, costs)
+    pixels, peak = area(plan.seen(plan.stages[-1].factor)), _peak(plan, costs)
     largest = max(plan.styles, key=area, default=None)
-    iterations = sum(iterations for _, iterations in plan.stages)
-    first, each = plan.schedule[0][1], plan.schedule[len(plan.stages) - 1][1]
+    iterations = sum(stage.iterations for stage in plan.stages)
+    first, each = plan.schedule[0].iterations, plan.schedule[len(plan.stages) - 1].iterations
     return Estimate(
         shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
         fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
         iterations=each, first_iterations=first if first != each and len(plan.stages) > 1 else None,
-        sizes=[scaled_shape(plan.picture, factor) for factor, _ in plan.stages],
+        sizes=[scaled_shape(plan.picture, factor) for factor, *_ in plan.stages],
         style=largest if peak > costs.beside + costs.painting(pixels) else None,
         stop_after=iterations if iterations < plan.iterations else None,
     )
@@ -150,17 +150,18 @@ def _seconds(plan: Plan, costs: Costs) -> float:
     """Of the whole run."""
     lbfgs = plan.config.optimizer.startswith("lbfgs")
     seconds = 0.0
-    for factor, iterations in plan.stages:
+    for factor, iterations, is_final in plan.stages:
         pixels = area(plan.seen(factor))
         evaluations = iterations + (LBFGS_START + LBFGS_SEARCH * iterations if lbfgs else 1)
-        seconds += evaluations * costs.evaluation(pixels) + iterations * costs.step(pixels)
+        evaluation = costs.final if is_final else costs.evaluation
+        seconds += evaluations * evaluation(pixels) + iterations * costs.step(pixels)
         seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(factor))
     return seconds
 
 
 def _peak(plan: Plan, costs: Costs) -> float:
     """Bytes of memory; the look at a style image comes after the one at the content image, and before painting."""
-    last, _ = plan.stages[-1]
+    last = plan.stages[-1].factor
     pixels, styles = area(plan.seen(last)), plan.seen_styles(last)
     return costs.beside + max(costs.painting(pixels), costs.keeping(pixels) + costs.looking(max(map(area, styles),
                                                                                                  default=0)))

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nst_np import canvas, images
 from nst_np.canvas import STYLE_AREA, scaled_shape
@@ -18,6 +19,21 @@ Layers = Mapping[str, float]
 Shape = tuple[int, int]  # height, width
 
 SMALL = 256**2  # pixels of canvas and style image, up to which a run is over before an estimate would have paid
+
+
+class Stage(NamedTuple):
+    """What is painted with one objective.
+
+    Attributes
+    ----------
+    factor : its size, of the picture's.
+    iterations : how many there are.
+    is_final : whether it is the final pass, with style losses of its own.
+    """
+
+    factor: float
+    iterations: int
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,27 +76,37 @@ class Plan:
         return canvas.factors(self.picture, config.coarse_to_fine, config.growth, config.smallest_size)
 
     @property
-    def schedule(self) -> list[tuple[float, int]]:
-        """The same, with the iterations at each."""
+    def schedule(self) -> list[Stage]:
+        """Of all sizes, and the final pass if there is one."""
         first, *others = self.factors
         each = self.config.iterations
-        return [(first, self.config.first_iterations or each), *((factor, each) for factor in others)]
+        stages = [Stage(first, self.config.first_iterations or each), *(Stage(factor, each) for factor in others)]
+        return [*stages, Stage(1.0, each, True)] if self.has_final else stages
 
     @property
-    def stages(self) -> list[tuple[float, int]]:
-        """The sizes that are worked on, and the iterations at each: `stop_after` may end the run early."""
+    def has_final(self) -> bool:
+        """Whether there is a final pass."""
+        return self.config.final_style_loss is not None and bool(self.styles)
+
+    def settings(self, is_final: bool) -> Config:
+        """Those of the final pass, or of all before."""
+        return replace(self.config, style_loss=self.config.final_style_loss) if is_final else self.config
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Those of the schedule that are worked on, as far as that goes: `stop_after` may end the run early."""
         left = math.inf if self.config.stop_after is None else self.config.stop_after
         stages = []
-        for factor, iterations in self.schedule:
+        for stage in self.schedule:
             if left > 0:
-                stages.append((factor, int(min(iterations, left))))
-            left -= iterations
+                stages.append(stage._replace(iterations=int(min(stage.iterations, left))))
+            left -= stage.iterations
         return stages
 
     @property
     def iterations(self) -> int:
         """How many there are at all sizes, if nothing stops them."""
-        return sum(iterations for _, iterations in self.schedule)
+        return sum(stage.iterations for stage in self.schedule)
 
     @property
     def is_small(self) -> bool:
@@ -116,7 +142,7 @@ class Plan:
         """Content and style layers at one of the sizes, none for an image that is not looked at."""
         shapes = [self.seen(factor)] * self.content + self.seen_styles(factor)
         defaults = network.default_layers(*shapes) if shapes else ({}, {})
-        own = own_layers(self.config.content_loss, self.config.style_loss)
+        own = own_layers(self.config.content_loss, self.config.style_losses)
         usual = [{**layers, **{name: 1.0 for name in others if name in network.layers}}
                  for layers, others in zip(defaults, own, strict=True)]
         chosen = self.config.content_layers or usual[0], self.config.style_layers or usual[1]

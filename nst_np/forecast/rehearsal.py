@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -80,6 +80,7 @@ class Costs(NamedTuple):
     Attributes
     ----------
     evaluation : seconds for value and gradient, by pixels of the canvas.
+    final : the same in the final pass, if there is one.
     step : seconds that the optimiser itself takes in an iteration, by pixels of the canvas.
     look : seconds for the features of a content or a style image, by its pixels.
     painting : bytes at the peak of an iteration, by pixels of the canvas.
@@ -89,6 +90,7 @@ class Costs(NamedTuple):
     """
 
     evaluation: Line
+    final: Line
     step: Line
     look: Line
     painting: Line
@@ -117,16 +119,19 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
              if (there := _moved(network, layers, min(sides + CPU_SIDES))) != layers}
     config = replace(plan.config, **moved)
 
-    def on(side: int) -> _Canvas:
-        return _Canvas(config, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
+    def on(side: int, is_final: bool = False) -> _Canvas:
+        settings = replace(config, style_loss=plan.settings(is_final).style_loss)
+        return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
+        slow_final, final = (on(side, True).seconds()[0] if plan.has_final else 0.0 for side in sides[::-1])
         step_sides = CPU_SIDES if Descent(config, backend, (1, 1, 3)).xp is np else sides
         slow_step, step = on(step_sides[1]).step_seconds(), on(step_sides[0]).step_seconds()
         # Afterwards, because the network has now made whatever it keeps.
-        sizes = [[on(side).bytes(watch) for side in its_sides] for its_sides, watch in places]
-    seconds = (time_line(_areas(sides), (evaluation, slow_evaluation)),
+        sizes = [[_most(on(side, is_final).bytes(watch) for is_final in {False, plan.has_final}) for side in its_sides]
+                 for its_sides, watch in places]
+    seconds = (time_line(_areas(sides), (evaluation, slow_evaluation)), time_line(_areas(sides), (final, slow_final)),
                time_line(_areas(step_sides), (step, slow_step)), time_line(_areas(sides), (look, slow_look)))
     beside = BESIDE + BESIDE_THREAD * backend.engine.threads
     everywhere = []
@@ -135,6 +140,11 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
         painting, keeping, looking = (line_through(_areas(its_sides), pair) for pair in pairs)
         everywhere.append(Costs(*seconds, painting, keeping, looking, beside))
     return everywhere
+
+
+def _most(bytes_: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The most of each."""
+    return tuple(map(max, zip(*bytes_, strict=True)))
 
 
 def _areas(sides: tuple[int, int]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import total
 
+ROWS = 1024  # of distances at a time, where only the nearest are kept
 SHORTEST = 1e-8  # below the length of any feature that matters
 
 
@@ -30,6 +31,14 @@ def cosine_distances(backend: Backend, X: Array, Y: Array) -> Array:
     distances *= -1
     distances += 1
     return distances
+
+
+def nearest(backend: Backend, X: Array, Y: Array) -> Array:
+    """Of each row of X, (n, N), the row of Y, (m, N), with the largest product: n numbers."""
+    transposed = Y.T
+    rows = [backend.engine.product(X[start : start + ROWS], transposed).argmax(axis=1)
+            for start in range(0, len(X), ROWS)]
+    return backend.xp.concatenate(rows)
 
 
 def relaxed(backend: Backend, D: Array) -> tuple[float, Array, Array]:

@@ -15,13 +15,12 @@ from scipy import sparse
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import JointLoss, Measure, Statistic, total
-from nst_np.losses.cosine import SHORTEST, normalized
+from nst_np.losses.cosine import SHORTEST, nearest, normalized
 from nst_np.losses.sampling import Grids, JointKind, Sampled, Scale, Seen, hypercolumns
 
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu4_1", "relu4_2", "relu4_3")
 CELL = 4  # pixels along a side, for each of which there is a hypercolumn
 STYLE_PLACES = 8192  # among which neighbours are looked for, at most
-ROWS = 1024  # of distances at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,37 +69,24 @@ def nearest_loss(backend: Backend, normalization: str, scales: tuple[Scale, ...]
         chosen = np.random.default_rng(index).permutation(len(its))[: max(1, round(share * STYLE_PLACES))]
         columns.append(its[xp.asarray(np.sort(chosen))])
     S, X = xp.concatenate(columns), hypercolumns(backend, found, scales)
-    nearest = _nearest(backend, normalized(backend, X - X.mean(axis=0))[0], normalized(backend, S - S.mean(axis=0))[0])
+    matches = nearest(backend, *(normalized(backend, features - features.mean(axis=0))[0] for features in (X, S)))
     unit = normalized(backend, S)[0]
     targets, start = [], 0
     for (F,) in found:
-        targets.append(unit[:, start : start + F.shape[1]][nearest])
+        targets.append(unit[:, start : start + F.shape[1]][matches])
         start += F.shape[1]
     return NearestLoss(measures, scales, tuple(targets))
-
-
-def _nearest(backend: Backend, X: Array, S: Array) -> Array:
-    """Of each row of X, (n, N), the row of S, (m, N), with the largest product: n numbers."""
-    transposed = S.T
-    rows = [backend.engine.product(X[start : start + ROWS], transposed).argmax(axis=1)
-            for start in range(0, len(X), ROWS)]
-    return backend.xp.concatenate(rows)
 
 
 def cells(grids: Grids) -> tuple[Sampled, ...]:
     """The features of each cell: means over those in it, or between positions where these are farther apart.
 
-    The authors resize without means, which shows as dots. Of a region there are the cells in which it has at least half
-    as many pixels as in any.
+    The authors resize without means, which shows as dots.
     """
     shape = [max(1, length // CELL) for length in grids.shape]
     row, column = (along.ravel() for along in np.indices(shape))
-    if grids.inside is not None:
-        pixels = np.zeros(shape)
-        np.add.at(pixels, tuple(np.minimum(along // CELL, length - 1)
-                                for along, length in zip(np.nonzero(grids.inside), shape, strict=True)), 1)
-        chosen = pixels.ravel() >= pixels.max() / 2
-        row, column = row[chosen], column[chosen]
+    chosen = grids.cells_inside(CELL, *shape)
+    row, column = row[chosen], column[chosen]
     middles = CELL * np.stack((row, column), axis=1) + (CELL - 1) / 2
     bilinear = grids.at(middles)
     return tuple(bilinear[tap] if stride >= CELL or CELL % stride else _means(row, column, CELL // stride, size, grids)

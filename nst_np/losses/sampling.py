@@ -132,6 +132,25 @@ class Grids:
         chosen = np.random.default_rng(seed).permutation(pixels)[: min(number, self.most)]
         return self.at(np.stack((chosen // width, chosen % width), axis=1))
 
+    def at_random_positions(self, number: int, seed: int) -> tuple[Sampled, ...]:
+        """So many different positions of the features at each tap, or all that there are; other ones at each tap."""
+        generator = np.random.default_rng(seed)
+        number = min(number, self.most)
+        return tuple(_picked(generator.permutation(self.cells_inside(*tap))[:number], tap[2], self.dtype)
+                     for tap in self.taps)
+
+    def cells_inside(self, side: int, height: int, width: int) -> np.ndarray:
+        """The cells of side × side pixels, of so many, counted row by row: all, or those of the region.
+
+        These are the ones of which it has at least half of its largest share of any. Pixels beyond are the last cells'.
+        """
+        if self.inside is None:
+            return np.arange(height * width)
+        row, column = np.indices(self.inside.shape)
+        cell = np.minimum(row // side, height - 1) * width + np.minimum(column // side, width - 1)
+        shares = np.bincount(cell[self.inside], minlength=height * width) / np.bincount(cell.ravel())
+        return np.flatnonzero(shares >= shares.max() / 2)
+
 
 class Seen(NamedTuple):
     """An image whose features a loss is aimed at.
@@ -191,6 +210,11 @@ def drawn(backend: Backend, styles: Sequence[Seen], shares: Sequence[float], sca
             places = style.grids.at_random(max(1, round(share * number)), index)
             some.append(hypercolumns(backend, style.look(places), scales))
     return backend.xp.concatenate(some)
+
+
+def _picked(positions: np.ndarray, width: int, dtype: Any) -> Sampled:
+    """Features at some positions, counted row by row."""
+    return Sampled(positions // width, positions % width, sparse.identity(len(positions), dtype, format="csr"))
 
 
 def _bilinear(places: np.ndarray, tap: tuple[int, int, int], dtype: Any) -> Sampled:
