@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nst_np.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from nst_np import gradcheck
+    from nst_np import colors, gradcheck
     from nst_np.config import Config
     from nst_np.forecast import Estimate
     from nst_np.load import load_network
@@ -45,6 +45,7 @@ __all__ = [
     "Steps",
     "StylizeResult",
     "__version__",
+    "colors",
     "estimate",
     "gradcheck",
     "load_network",
@@ -59,8 +60,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "gradcheck":
-        return import_module("nst_np.gradcheck")  # which makes it an attribute of this module
+    if name in ("colors", "gradcheck"):
+        return import_module(f"nst_np.{name}")  # which makes it an attribute of this module
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

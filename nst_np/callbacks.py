@@ -84,6 +84,7 @@ class Frames:
     every : iterations from one frame to the next.
     shape : height and width of the picture, to which frames of coarser sizes are enlarged; None for the size they have.
     alpha : that of the picture, as `nst_np.images.save_image` takes it.
+    bits : of each colour, those of the picture.
 
     Attributes
     ----------
@@ -91,8 +92,8 @@ class Frames:
     """
 
     def __init__(self, output: str | Path, every: int, quality: int, shape: tuple[int, int] | None = None,
-                 alpha: np.ndarray | None = None) -> None:
-        self._output, self._every, self._quality = Path(output), every, quality
+                 alpha: np.ndarray | None = None, bits: int = 8) -> None:
+        self._output, self._every, self._quality, self._bits = Path(output), every, quality, bits
         self._shape, self._alpha = shape, alpha
         self.error: ImageError | None = None
 
@@ -103,7 +104,8 @@ class Frames:
             pixels = step.pixels
             if self._shape is not None and self._shape != step.shape:
                 pixels = images.resize_image(pixels, *self._shape)
-            images.save_image(self.path(step.iteration), pixels, alpha=self._alpha, quality=self._quality)
+            images.save_image(self.path(step.iteration), pixels, alpha=self._alpha, quality=self._quality,
+                              bits=self._bits)
         except ImageError as error:
             self.error = error
 

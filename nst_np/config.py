@@ -25,6 +25,8 @@ from nst_np.values import Files, Layers, Shares, a, plain
 
 POOLINGS = ("average", "max", "l2")
 PADDINGS = ("zeros", "replicate")
+COLOR_SPACES = ("oklab", "lab", "yuv", "rgb")
+BITS = (8, 16)
 FITS = ("longer", "shorter", "square")
 BLENDS = ("grams", "losses")
 NORMALIZATIONS = ("relative", "published", "mean")
@@ -35,7 +37,8 @@ GUIDES = ("simple", "inside")
 DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 NO_IMAGE = "none"
-WRITES = ("output", "quality", "save_every", "history", "report")  # what is written, and how: only a command does
+ARRAY = "array"  # what `init` and `colors` say of an image that was given in memory, and which they cannot hold
+WRITES = ("output", "quality", "bits", "save_every", "history", "report")  # what is written, and how: only a command does
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".
 WORDS = {
@@ -43,12 +46,13 @@ WORDS = {
     "content_regions": (),
     "keep": (),
     "strength": (),
+    "colors": ("style", "photo", "luminance", "chroma"),
     "init": ("content", "grey", "noise", "style", "mix"),
     "weights": ("auto", "exact", "compact", "random"),
 }
 
 
-def _option(default: Any, section: str, text: str, *, choices: Collection[str] = (), metavar: str = "",
+def _option(default: Any, section: str, text: str, *, choices: Collection[Any] = (), metavar: str = "",
             minimum: float | None = None, above: float | None = None, maximum: float | None = None) -> Any:
     """A field of `Config` with what the command line and the config file need to know of it."""
     return dataclasses.field(default=default, metadata={
@@ -73,12 +77,15 @@ class Config:
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
     style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
     style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
+    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
+    color_space: str = _option("oklab", "images", "where colours are compared and exchanged", choices=COLOR_SPACES)
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
     size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)
     fit: str = _option("longer", "images", "what 'size' is: the longer side, the shorter side, or that of the square in the middle, to which images are cut", choices=FITS)
     style_size: int | None = _option(None, "images", "'size' of the style image, pixels (default: that of the picture)", metavar="N", minimum=16, maximum=20000)
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
+    bits: int = _option(8, "images", "of each colour in PNG and TIFF output", metavar="N", choices=BITS)
 
     content_regions: str | None = _option(None, "regions", "map of the content image in flat colours, of which each is painted in the style that the same colour has in style_regions; or in grey, white where there is to be style (docs/regions.md)", metavar="MAP")
     style_regions: Files | None = _option(None, "regions", "map of each style image, likewise", metavar="MAP")
@@ -102,7 +109,8 @@ class Config:
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone; 'nine-point' has diagonal neighbours as well", choices=TV_NORMALIZATIONS)
     content_loss: Layers | None = _option(None, "objective", "kinds of content loss and their weights (default: features)", choices=CONTENT_LOSSES, metavar="NAME[=W],…")
     style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; docs/losses.md shows them (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
-    final_style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights for a final pass at the picture's own size, with as many iterations as before it; nearest-by-layer=0.05 paints crisp strokes (default: no such pass)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
+    final_style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights for a final pass at the picture's own size, with as many iterations as before it; nearest-by-layer paints crisp strokes (default: no such pass)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
+    final_content_weight: float | None = _option(None, "objective", "content weight of the final pass (default: that of all sizes); 0.05 to 0.2 suits nearest-by-layer", metavar="X", minimum=0)
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
 
@@ -172,6 +180,11 @@ class Config:
             check_shares(self.style_blend, len(self.style))
 
     @property
+    def most_content(self) -> float:
+        """The larger content weight of two, if there is a final pass."""
+        return max(self.content_weight, self.final_content_weight or 0) if self.final_style_loss else self.content_weight
+
+    @property
     def style_losses(self) -> Layers:
         """All kinds of style loss that are named, those of the final pass among them."""
         return {**(self.style_loss or {}), **(self.final_style_loss or {})}
@@ -229,7 +242,7 @@ def checked(name: str, value: Any) -> Any:
     of, words = ("of", value) if isinstance(value, dict) else ("one of", (value,))
     for word in words if rules["choices"] else ():
         if word not in rules["choices"]:
-            raise InputError(f"{name} must be {of} {', '.join(rules['choices'])}, not {word!r}")
+            raise InputError(f"{name} must be {of} {', '.join(map(str, rules['choices']))}, not {word!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be finite, not {value}")
     if rules["minimum"] is not None and value < rules["minimum"]:

@@ -38,6 +38,10 @@ def _idle(config: Config) -> dict[str, str]:
 def _rules(config: Config) -> Iterator[tuple[str, str]]:
     no_content, no_style = config.content == NO_IMAGE, config.style == (NO_IMAGE,)
     init = "noise" if no_content and config.init in ("content", "mix") else config.init
+    if config.colors == "style":
+        yield "color_space", "the colours are the style's"
+    elif config.colors == "photo" and no_style:
+        yield "color_space", "there is no style image"
     if config.network not in VGGS:
         yield "pooling pooling_scale padding", f"network {config.network} has none"
     if config.optimizer != "adam":
@@ -56,10 +60,13 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
         yield "noise_ratio", f"init {init} is no mixture"
     if config.normalization != "relative":
         yield "center_content", f"normalization {config.normalization} has no such"
-    if config.content_weight == 0:
+    if config.final_style_loss is None:
+        yield "final_content_weight", "there is no final pass"
+    if config.most_content == 0:
         yield "content_layers content_loss center_content strength", "content_weight is 0"
     if no_content:
-        yield "content_weight content_layers content_loss center_content strength", "there is no content image"
+        yield ("content_weight final_content_weight content_layers content_loss center_content strength",
+               "there is no content image")
     if config.style is not None and len(config.styles) < 2:
         yield "blend_by", "there is one style image"
     if config.style_size is not None:

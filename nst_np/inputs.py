@@ -12,13 +12,13 @@ import numpy as np
 
 from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
-from nst_np.config import NO_IMAGE, WORDS, WRITES, Config, replace
+from nst_np.config import ARRAY, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
 from nst_np.guides import Guides
 from nst_np.maps import MAPS, read_guides, sources_of
 from nst_np.network import FeatureNetwork
 from nst_np.objective import EMPTY
-from nst_np.pixels import ARRAY, Image, as_picture, in_memory
+from nst_np.pixels import Image, as_picture, in_memory
 from nst_np.presets import with_preset
 from nst_np.registry import NETWORKS
 
@@ -43,7 +43,8 @@ class Inputs:
     ----------
     config : names the images that are files, and says "none" where there is no image.
     content, styles : (H, W, 3) float32 each.
-    initial : (h, w, 3) float32 of any size if it was given in memory, else None.
+    initial, palette : of the settings `init` and `colors`, (h, w, 3) float32 of any size if it was given in memory,
+        else None.
     guides : of the maps and masks, and of what is transparent in the style images.
     network : None if it is to be loaded as `config` says.
     """
@@ -52,6 +53,7 @@ class Inputs:
     content: Pixels | None
     styles: list[Pixels]
     initial: Pixels | None
+    palette: Pixels | None
     guides: Guides
     network: FeatureNetwork | None
 
@@ -64,13 +66,12 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     ------
     InputError
     """
-    given, loaded, initial = dict(settings), None, None
+    given, loaded = dict(settings), None
     if isinstance(network, FeatureNetwork):
         given, loaded = _of_network(network, given), network
     elif network is not None:
         given["network"] = network
-    if in_memory(given.get("init")):
-        given["init"], initial = ARRAY, as_picture(given["init"], "initial image").pixels
+    initial, palette = (_taken(given, name) for name in ("init", "colors"))
     maps = {name: given[name] for name in MAPS if _has_arrays(given.get(name))}
     given |= {name: ARRAY if in_memory(maps[name]) else (ARRAY,) * len(maps[name]) for name in maps}
     paintings = list(style) if isinstance(style, (list, tuple)) else [style]
@@ -90,7 +91,17 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     pictures = [load_style(each, config, pixels) for each in styles]
     found = [style.pixels for style in pictures]
     guides = read_guides(sources_of(config, maps), config.fit, picture_shape(config, pixels, found), pictures)
-    return Inputs(config, pixels, found, initial, guides, loaded)
+    return Inputs(config, pixels, found, initial, palette, guides, loaded)
+
+
+def _taken(given: dict[str, Any], setting: str) -> Pixels | None:
+    """The image in memory that a setting is given as, which then says so; or None."""
+    if not in_memory(given.get(setting)):
+        return None
+    name = {"init": "initial image", "colors": "image of colours"}[setting]
+    pixels = as_picture(given[setting], name).pixels
+    given[setting] = ARRAY
+    return pixels
 
 
 def _of_network(network: FeatureNetwork, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ import numpy as np
 from scipy import ndimage
 
 from nst_np import images
-from nst_np.config import Config
+from nst_np.config import ARRAY, Config
 from nst_np.errors import InputError
 from nst_np.guides import Guides, Map
-from nst_np.pixels import ARRAY, as_picture
+from nst_np.pixels import as_picture
 
 LEAST = 0.005  # share of a map that a colour has to have: what has less is taken for the edge of others
 TOLERANCE = 32  # of 0–255, by which a channel may differ in what is the same colour: JPEG and edges do not keep it

@@ -14,7 +14,7 @@ import numpy as np
 
 from nst_np import callbacks, images, report, transfer
 from nst_np.canvas import Pixels
-from nst_np.config import NO_IMAGE, Config, replace
+from nst_np.config import NO_IMAGE, WORDS, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.guides import Guides
 from nst_np.images import Picture
@@ -58,7 +58,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     check_format(config, content, styles)
     pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
     shape = picture_shape(config, pixels, styles)
-    frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha)
+    frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha, config.bits)
     recorder = report.Recorder(config.save_every)
     seen: list[Callback] = list(watchers)
     if config.save_every:
@@ -124,7 +124,7 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
         raise InputError("no output is given")
     check_layers(config)
     frames = callbacks.Frames(config.output, config.save_every, config.quality)
-    images.check_writable(config.output)
+    images.check_writable(config.output, config.bits)
     if config.save_every:
         images.check_writable(frames.path(config.iterations))
     if config.history is not None:
@@ -137,7 +137,8 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
             target = getattr(config, written)
             if target is not None and Path(target).resolve().parent == Path(config.report).resolve():
                 raise InputError(f"{written} {target!r} is in the folder of the report, which has its own files there")
-    named = [("content", config.content), ("init", config.init), ("weights", config.weights), *reads.items()]
+    named = [(name, getattr(config, name)) for name in WORDS]
+    named += reads.items()
     named += [("style", style) for style in config.styles]
     named += [(name, getattr(config, name)) for name in ("content_regions", "keep", "strength")]
     named += [("style_regions", regions) for regions in config.style_regions or ()]
@@ -165,8 +166,8 @@ def _save(config: Config, command: str, alpha: np.ndarray | None, result: Styliz
     assert config.output is not None
     try:
         with _uninterrupted():
-            images.save_image(config.output, result.image, alpha=alpha, quality=config.quality,
-                              settings=settings_text(command, result) if config.settings else None)
+            images.save_image(config.output, result.of_depth(config.bits), alpha=alpha, quality=config.quality,
+                              bits=config.bits, settings=settings_text(command, result) if config.settings else None)
             if config.history is not None:
                 callbacks.write_history(config.history, result.history)
     except InputError as error:

@@ -43,7 +43,7 @@ def _blocks(layer: str, weight: float) -> dict[str, float]:
 
 
 # fmt: off
-_ALL = (
+_SYSTEMS = (
     _preset(
         "gnr652", "VGG16, content and style losses at each layer, from noise", "vgg16",
         network="vgg16", pooling="average",
@@ -128,7 +128,25 @@ _ALL = (
 )
 # fmt: on
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in _ALL}
+
+def _variant(name: str, of: str, title: str, **settings: Any) -> Preset:
+    """The system `of` with other settings."""
+    model = next(system for system in _SYSTEMS if system.name == of)
+    return Preset(name, title, {**model.settings, **settings}, model.architecture)
+
+
+_VARIANTS = (
+    _variant("johnson-original-colors", "johnson", "jcjohnson/neural-style -original_colors: the photograph's U and V",
+             colors="chroma", color_space="yuv"),
+    _variant("anishathalye-original-colors", "anishathalye",
+             "anishathalye/neural-style --preserve-colors: the photograph's U and V",
+             colors="chroma", color_space="yuv"),
+    _variant("gatys2016-original-colors", "gatys-notebook",
+             "Gatys et al. 2016: luminance alone is painted, the photograph's U and V laid over it",
+             colors="luminance", color_space="yuv"),
+)
+
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (*_SYSTEMS, *_VARIANTS)}
 
 
 def preset(name: str) -> Preset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 from nst_np import canvas, images
 from nst_np.backend import Backend
 from nst_np.canvas import Pixels
+from nst_np.coloring import Coloring
 from nst_np.config import Config, format_config, replace
 from nst_np.version import VERSION
 
@@ -39,7 +41,8 @@ class Step:
     terms: Mapping[str, float]
     shape: tuple[int, int]
     work: float
-    _canvas: np.ndarray  # (H, W, 3), the picture with its margin
+    _canvas: np.ndarray  # (H, W, 3), what is painted: the picture with its margin
+    _colored: Callable[[Pixels], Pixels] = Coloring().picture
 
     def __repr__(self) -> str:
         return (f"Step(iteration {self.iteration} of {self.iterations}, {self.shape[1]}×{self.shape[0]}, "
@@ -47,8 +50,8 @@ class Step:
 
     @property
     def pixels(self) -> Pixels:
-        """(H, W, 3) float32, RGB, not clipped."""
-        return picture_of(self._canvas, self.shape)
+        """(H, W, 3) float32, RGB, not clipped, in the colours that the setting `colors` asks for."""
+        return self._colored(picture_of(self._canvas, self.shape))
 
     @property
     def image(self) -> np.ndarray:
@@ -76,16 +79,17 @@ class StylizeResult:
 
     Attributes
     ----------
-    image : (H, W, 3) uint8, RGB: the iterate with the smallest loss, at the picture's full size; or the average of the
-        iterates, if the settings ask for one.
+    pixels : (H, W, 3) float32, RGB, not clipped: the iterate with the smallest loss, at the picture's full size; or the
+        average of the iterates, if the settings ask for one.
+    image : the same rounded to 0–255, uint8.
     losses : every term of the objective at `image` (`nst_np.objective.Evaluation.terms`); of an average, at the latest
         iterate in it.
     history : one dictionary per iteration, and before them one for the initial image, iteration 0: iteration, seconds
         and every term of the objective.
     settings : what makes the same picture again on this machine: the settings of the run, with the network that 'auto'
         turned out to be, and where it ended if it was cut short. Settings can name files only:
-        for an image that was given in memory, `content` or `style` is None, and `init` is ``"array"``. Give such images
-        again, as in ``stylize(photo, painting, config=result.settings)``.
+        for an image that was given in memory, `content` or `style` is None, and `init` or `colors` is ``"array"``.
+        Give such images again, as in ``stylize(photo, painting, config=result.settings)``.
     network : one line on the network, its weights and its device.
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     status : ``"budget"``, ``"converged"``, ``"stopped"`` (by the callback), ``"interrupted"`` or ``"failed"``.
@@ -94,7 +98,7 @@ class StylizeResult:
     seconds : of the optimisation.
     """
 
-    image: np.ndarray
+    pixels: Pixels
     losses: dict[str, float]
     history: list[dict[str, float]]
     settings: Config
@@ -106,12 +110,18 @@ class StylizeResult:
     nfev: int
     seconds: float
 
+    @functools.cached_property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8: `pixels`, rounded."""
+        return to_uint8(self.pixels)
+
     def __repr__(self) -> str:
-        height, width = self.image.shape[:2]
+        height, width = self.pixels.shape[:2]
         return (f"StylizeResult({width}×{height}, {self.network.partition(':')[0]}, iterations {self.nit}, "
                 f"loss {self.losses['total']:.4g}, {self.seconds:.1f} s, {self.status})")
 
-    def save(self, path: str | os.PathLike[str], *, quality: int = Config.quality) -> None:
+    def save(self, path: str | os.PathLike[str], *, quality: int = Config.quality,
+             bits: int = Config.bits) -> None:
         """Write the picture with its settings, as the command line does, but without the content image's transparency.
 
         If the run's settings say ``settings=False``, they are not in it.
@@ -121,15 +131,21 @@ class StylizeResult:
         ----------
         path : ends in .png, .jpg, .jpeg, .tif, .tiff or .webp.
         quality : 1–100, of JPEG and WebP.
+        bits : 8, or 16 for PNG and TIFF.
 
         Raises
         ------
         InputError
-            If the quality is out of its range or the file cannot be written. A file that was there stays as it was.
+            If a setting is out of its range, or the format has not so many bits, or the file cannot be written. A file
+            that was there stays as it was.
         """
-        saved = dataclasses.replace(self, settings=replace(self.settings, output=path, quality=quality))
-        images.save_image(path, self.image, quality=saved.settings.quality,
+        saved = dataclasses.replace(self, settings=replace(self.settings, output=path, quality=quality, bits=bits))
+        images.save_image(path, self.of_depth(bits), quality=saved.settings.quality, bits=bits,
                           settings=settings_text(None, saved) if self.settings.settings else None)
+
+    def of_depth(self, bits: int) -> np.ndarray:
+        """What a file of so many bits is made of: the rounded picture, or the pixels."""
+        return self.image if bits == 8 else self.pixels
 
 
 def settings_text(command: str | None, result: StylizeResult) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
+from nst_np.coloring import coloring_of
 from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent, Place
 from nst_np.engine.blas import one_blas_thread
@@ -22,7 +23,7 @@ from nst_np.load import Say, load_network, log, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 from nst_np.registry import NETWORKS
-from nst_np.results import Step, StylizeResult, picture_of, to_uint8
+from nst_np.results import Step, StylizeResult, picture_of
 from nst_np.terms import own_layers
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
@@ -37,6 +38,7 @@ class Steps:
     ----------
     config : settings that have been checked; those that name files are not looked at.
     content, styles, initial : pixels that have their final sizes; see `nst_np.steps`.
+    palette : pixels of any size, where the setting `colors` was given as an image in memory.
     guides : what differs by place, of the same sizes.
     network, say, progress : as for `nst_np.steps`.
 
@@ -55,21 +57,24 @@ class Steps:
     """
 
     def __init__(self, config: Config, content: Pixels | None, styles: Sequence[Pixels], *,
-                 initial: Pixels | None = None, guides: Guides | None = None, network: FeatureNetwork | None = None,
-                 say: Say = log, progress: bool = False) -> None:
+                 initial: Pixels | None = None, palette: Pixels | None = None, guides: Guides | None = None,
+                 network: FeatureNetwork | None = None, say: Say = log, progress: bool = False) -> None:
         if config.style_blend is not None and styles:
             check_shares(config.style_blend, len(styles))
         if config.tileable and content is not None:
             content = canvas.closed(content)
         shape = picture_shape(config, content, styles)
-        self._content, self._styles, self._guides = content, styles, guides or Guides()
-        self._initial = initial_image(config, content, styles, shape, initial)
+        self._guides = guides or Guides()
+        self._coloring = coloring = coloring_of(config, content, palette, self._guides.keep)
+        self._content = content = None if content is None else coloring.content(content)
+        self._styles = styles = [coloring.style(style) for style in styles]
+        self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
         self.network = network or load_network(
             config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
             pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
             threads=config.threads, taps=_taps(config), progress=progress, say=say)
         say(f"network {_describe(self.network)}")
-        content_seen = content is not None and config.content_weight > 0
+        content_seen = content is not None and config.most_content > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
         self.plan = Plan(config, shape, content_seen, styles_seen, self._guides)
         self.config, self._say = config, say
@@ -109,7 +114,7 @@ class Steps:
             pixels = images.resize_image(pixels, *self.plan.picture)
             if self._guides.keep is not None and self._content is not None:
                 pixels = self._guides.keep * self._content + (1 - self._guides.keep) * pixels
-        return StylizeResult(to_uint8(pixels), self._best.terms, self.history, self._settings(status),
+        return StylizeResult(self._coloring.picture(pixels), self._best.terms, self.history, self._settings(status),
                              _describe(self.network), self.network.checksum, status, message, self.done, self._nfev,
                              time.perf_counter() - self._start)
 
@@ -175,7 +180,7 @@ class Steps:
             if iterate.value == self._best.point.value:  # a line search may end at a point before its last one
                 terms = self._best.terms
             step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
-                        self._work(stage, iterate.iteration), descent.image(iterate.x))
+                        self._work(stage, iterate.iteration), descent.image(iterate.x), self._coloring.picture)
             self.history.append(step.row())
             yield step
             if self.done == self._last < self.iterations:

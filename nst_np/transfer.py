@@ -97,8 +97,8 @@ def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | Non
     (3, 'stopped after iteration 3')
     """
     given = _gathered(content, style, network, preset, config, settings, say)
-    return Steps(given.config, given.content, given.styles, initial=given.initial, guides=given.guides,
-                 network=given.network, say=say, progress=progress)
+    return Steps(given.config, given.content, given.styles, initial=given.initial, palette=given.palette,
+                 guides=given.guides, network=given.network, say=say, progress=progress)
 
 
 def estimate(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,

@@ -44,7 +44,7 @@ def make_account(rows: int = 11, shown: int = 6, **changes: object) -> Account:
         network="vgg19, weights made up (seed 0); on cpu", checksum="0123456789abcdef" * 4, status="budget",
         message="all 10 iterations are done", nit=10, nfev=12, seconds=75.0,
         losses={"total": 100.0, "content": 70.0, "style": 228.0, "tv": 4.0, LAYERS[0]: 70.0, LAYERS[1]: 12345678.9},
-        history=history(rows), image=picture(24, 36, 3),
+        history=history(rows), pixels=picture(24, 36, 3),
     )  # fmt: skip
     own = {name: changes.pop(name) for name in list(changes) if name not in StylizeResult.__dataclass_fields__}
     account = Account(

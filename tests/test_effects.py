@@ -19,7 +19,7 @@ SITUATIONS = [
     {"optimizer": "lbfgs-own"}, {"optimizer": "lbfgs", "bounds": True}, {"content_weight": 0.0, "init": "noise"},
     {"style": ("painting.png", "photo.png"), "style_weight": 0.0}, {"normalization": "mean", "content": "none"},
     {"style_loss": {"wasserstein": 1.0}}, {"optimizer": "adam", "parametrization": "laplacian"},
-    {"first_iterations": 2}, {"average": 0.5},
+    {"first_iterations": 2}, {"average": 0.5}, {"colors": "luminance"}, {"colors": "photo", "style": "none"},
 ]  # fmt: skip
 CHANGES = [
     {"learning_rate": 7.0}, {"seed": 3}, {"noise_strength": 20.0}, {"noise_ratio": 0.2}, {"pooling": "max"},
@@ -31,6 +31,7 @@ CHANGES = [
     {"carry_moments": True},
     {"adam_beta2": 0.9}, {"parametrization": "laplacian"}, {"first_iterations": 1}, {"iterations": 1},
     {"init": "grey"}, {"bounds": True}, {"fit": "square"}, {"quality": 50}, {"tileable": True},
+    {"colors": "photo"}, {"colors": "painting.png"}, {"color_space": "yuv"}, {"bits": 16},
 ]  # fmt: skip
 
 
@@ -77,6 +78,9 @@ def test_what_is_named_changes_no_bit(situation, folder):
     ({"style_size": 99}, "style_scale style_size", "style_scale (style_size is given)"),
     ({"tv_weight": 0.0}, "tv_normalization tv_weight", "tv_normalization (tv_weight is 0)"),
     ({"tileable": True}, "margin", "margin (a tileable picture has none)"),
+    ({}, "colors color_space", "color_space (the colours are the style's)"),
+    ({"colors": "photo", "style": "none"}, "color_space", "color_space (there is no style image)"),
+    ({"colors": "luminance"}, "colors color_space", None),
     ({"output": "a.PNG"}, "quality", "quality (the output is lossless)"),
     ({"output": "a.webp"}, "quality", None),
     ({}, "adam_beta2 carry_moments", "adam_beta2, carry_moments (optimizer lbfgs has no such)"),

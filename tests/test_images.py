@@ -29,6 +29,16 @@ from nst_np.images import (
     resize_image,
     save_image,
 )
+from tests.image_files import (
+    icc_profile,
+    linear_curve,
+    oriented,
+    png_chunk,
+    png_file,
+    srgb_from_linear,
+    written,
+    xyz_tag,
+)
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 SETTINGS = "[images]\ncontent = Zürich – 東京 😀.jpg\r\n\n\tstyle = 'a=b' # c\\n <x>&amp;\n"
@@ -48,52 +58,13 @@ def saved(folder, image, name="image.png", **options):
     return folder / name
 
 
-def written(folder, data, name="image.png"):
-    (folder / name).write_bytes(data)
-    return folder / name
-
-
 def grey_of(picture):
     """The one channel of a picture whose three channels must agree."""
     assert (picture.pixels == picture.pixels[..., :1]).all()
     return picture.pixels[..., 0]
 
 
-# Handmade PNG files, for what Pillow does not write.
-
-
-def png_chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png_file(width, height, bits, colour_type, scanlines, *chunks):
-    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    return b"".join(
-        [b"\x89PNG\r\n\x1a\n", png_chunk(b"IHDR", header), *chunks]
-        + [png_chunk(b"IDAT", zlib.compress(scanlines)), png_chunk(b"IEND", b"")]
-    )
-
-
-# Handmade ICC profiles, whose effect is known exactly.
-
-
-def icc_profile(device_class, space, connection_space, tags):
-    offset = 128 + 4 + 12 * len(tags)
-    table, data = struct.pack(">I", len(tags)), b""
-    for signature, body in tags.items():
-        table += signature + struct.pack(">II", offset + len(data), len(body))
-        data += body + b"\0" * (-len(body) % 4)
-    header = struct.pack(">I4xI4s4s4s", offset + len(data), 0x02400000, device_class, space, connection_space)
-    header += struct.pack(">6H4s28x3i", 2020, 1, 1, 0, 0, 0, b"acsp", 0xF6D6, 0x10000, 0xD32D).ljust(104, b"\0")
-    return header + table + data
-
-
-def xyz_tag(x, y, z):
-    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in (x, y, z)))
-
-
-def linear_curve():
-    return b"curv\0\0\0\0" + struct.pack(">IH", 1, 0x100)
+# Profiles whose effect is known exactly.
 
 
 def linear_grey_profile():
@@ -118,11 +89,6 @@ def black_ink_profile():
     lattice = b"".join(bytes([0 if index & 1 else 255, 128, 128]) for index in range(16))
     table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + lattice + ramp * 3
     return icc_profile(b"prtr", b"CMYK", b"Lab ", {b"wtpt": xyz_tag(0.9642, 1, 0.8249), b"A2B0": table})
-
-
-def srgb_from_linear(levels):
-    light = np.asarray(levels) / 255
-    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 # Reading: modes
@@ -309,12 +275,6 @@ UPRIGHT = {
     7: [[60, 30], [50, 20], [40, 10]],
     8: [[30, 60], [20, 50], [10, 40]],
 }
-
-
-def oriented(value):
-    exif = Image.Exif()
-    exif[0x0112] = value
-    return exif
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)

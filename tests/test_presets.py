@@ -48,8 +48,21 @@ def documented_presets(text):
     return presets
 
 
+def documented_variants(text):
+    """The table that begins with ``| preset | as |``: a row a preset, with what differs from the one it is as."""
+    table = next(block for block in text.split("\n\n") if block.startswith("| preset | as |"))
+    header, _, *rows = table.splitlines()
+    variants = {}
+    for name, model, *values in map(cells, rows):
+        said = zip(cells(header)[2:], values, strict=True)
+        variants[name] = model, {setting: documented_value(setting, value) for setting, value in said}
+    return variants
+
+
 def test_presets_are_the_documented_ones():
     documented = documented_presets(DOCUMENT)
+    for name, (model, settings) in documented_variants(DOCUMENT).items():
+        documented[name] = {**documented[model], **settings}
     assert list(documented) == NAMES
     for name in NAMES:
         assert documented[name] == PRESETS[name].settings, name
@@ -114,7 +127,8 @@ def test_the_wavelet_network_gets_layers_of_its_own():
 
 def test_an_unknown_preset_is_one_line_with_all_names():
     names = ("gnr652, waykar, config-adam, e4040, gatys2015, johnson, gatys-notebook, anishathalye, "
-             "style-transfer-pytorch, strotss")
+             "style-transfer-pytorch, strotss, johnson-original-colors, anishathalye-original-colors, "
+             "gatys2016-original-colors")
     for look_up in (preset, lambda name: with_preset(name, {})):
         with pytest.raises(InputError) as error:
             look_up("jonson")

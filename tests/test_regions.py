@@ -269,6 +269,7 @@ def test_kept_pixels_and_their_gradient(name):
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "average": 0.9}, {"stop_after": 1},
+                                      {"colors": "photo"}, {"colors": "luminance", "stop_after": 1},
                                       {"parametrization": "laplacian", "optimizer": "rmsprop", "init": "noise"}])
 def test_a_run_keeps_pixels_to_the_bit(settings):
     photo, style = image(72, 100, 1).astype(np.uint8), image(50, 50, 2).astype(np.uint8)

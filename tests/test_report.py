@@ -215,7 +215,7 @@ def test_layers_are_in_order_also_those_that_only_larger_sizes_have():
 def test_losses_jump_where_there_are_several_sizes():
     once = dataclasses.replace(make_account().result.settings, coarse_to_fine=1)
     small, large, one_size = (
-        Page(report.render_page(make_account(image=picture(side, side), **changes))).words()
+        Page(report.render_page(make_account(pixels=picture(side, side), **changes))).words()
         for side, changes in ((64, {}), (96, {}), (96, {"settings": once}))
     )  # fmt: skip
     assert "Losses jump where the run goes on at its next size." in large

@@ -91,7 +91,7 @@ def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         return
     if rules["choices"]:
-        text = f"{', '.join(rules['choices'])}: {text}"
+        text = f"{', '.join(map(str, rules['choices']))}: {text}"
     several = {"nargs": "+"} if kind is tuple else {"type": _converter(name)}
     group.add_argument(*flags, default=argparse.SUPPRESS, help=text, metavar=rules["metavar"] or "NAME", **several)
 

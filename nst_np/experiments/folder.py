@@ -10,6 +10,7 @@ from nst_np.experiments.grid import Grid
 from nst_np.experiments.labels import slug
 from nst_np.experiments.record import Record, digest_of, file_of, write_json
 from nst_np.files import check_can_write, is_temporary
+from nst_np.images import array_reader
 from nst_np.images.opening import opened, reason
 from nst_np.weights.published import file_checksum
 
@@ -103,8 +104,10 @@ def check_images(grid: Grid) -> None:
     for run in grid.runs:
         files[file_of(run.config, "content")] = "content image"
         files[file_of(run.config, "init")] = "initial image"
+        files[file_of(run.config, "colors")] = "image of colours"
         files.update(dict.fromkeys(run.config.styles, "style image"))
     files.pop(None, None)
     for path, what in files.items():
-        with opened(str(path), what):
-            pass
+        if array_reader(str(path)) is None:
+            with opened(str(path), what):
+                pass

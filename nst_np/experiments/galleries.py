@@ -53,7 +53,7 @@ def _cell(record: Record, file: str, iteration: int | None) -> Cell:
     if iteration is not None and iteration > result.nit:
         return f"ended after {result.nit} iterations"
     try:
-        return images.load_image(record.folder / file).pixels.astype(np.uint8)  # as they are in the file
+        return np.rint(images.load_image(record.folder / file).pixels).astype(np.uint8)
     except ImageError as error:
         return str(error)
 

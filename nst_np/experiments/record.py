@@ -193,7 +193,7 @@ def digest_of(run: Run, checksum: Callable[[str], str]) -> str:
 
 
 def file_of(config: Config, setting: str) -> str | None:
-    """What one of WORDS names; None if that is nothing or no file, but one of the setting's words."""
+    """What a setting of `WORDS` names; None if that is nothing or no file, but one of the setting's words."""
     value: str | None = getattr(config, setting)
     word = value.partition(":")[0] if value is not None and setting == "weights" else value
     return None if word in WORDS[setting] else value

@@ -90,7 +90,11 @@ class Plan:
 
     def settings(self, is_final: bool) -> Config:
         """Those of the final pass, or of all before."""
-        return replace(self.config, style_loss=self.config.final_style_loss) if is_final else self.config
+        config = self.config
+        if not is_final:
+            return config
+        weight = config.content_weight if config.final_content_weight is None else config.final_content_weight
+        return replace(config, style_loss=config.final_style_loss, content_weight=weight)
 
     @property
     def stages(self) -> list[Stage]:

@@ -1,6 +1,7 @@
 """Image files: read as RGB pixels, resized, written with the run's settings inside. Only this package imports PIL."""
 
 from nst_np.images.animation import decode_jpeg, encode_gif
+from nst_np.images.arrays import array_reader, from_array
 from nst_np.images.encoding import encode_jpeg
 from nst_np.images.opening import is_pil_image
 from nst_np.images.reading import Picture, load_image
@@ -10,6 +11,7 @@ from nst_np.images.writing import check_format, check_writable, image_format, sa
 
 __all__ = [
     "Picture",
+    "array_reader",
     "check_format",
     "check_writable",
     "decode_jpeg",
@@ -17,6 +19,7 @@ __all__ = [
     "encode_jpeg",
     "fit_image",
     "fitted_shape",
+    "from_array",
     "image_format",
     "interpolate",
     "is_pil_image",

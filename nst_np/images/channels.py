@@ -23,7 +23,7 @@ _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 #: Where white may lie in them: 16-bit integers, floats from 0 to 1, and floats that were integers once.
 _INTEGER_WHITES = (65535,)
-_FLOAT_WHITES = (1, 255, 65535)
+FLOAT_WHITES = (1, 255, 65535)
 
 #: Where it lies in TIFF's other integers, by their bits and their sample format.
 _TIFF_WHITES = {(12, 1): (4095,), (16, 2): (32767,)}
@@ -112,10 +112,10 @@ def _grey_levels(image: Image.Image) -> Conversion:
         low, high = min(low, levels.min()), max(high, levels.max())
     whites: tuple[int, ...] = _TIFF_WHITES.get((bits, sample_format), _INTEGER_WHITES)
     if image.mode == "F":
-        whites = _FLOAT_WHITES
+        whites = FLOAT_WHITES
     elif unsigned and high >= 2**31:  # what uses the last bit uses all of them
         whites = (2**32 - 1,)
-    black, scale = _from_range(low, high, whites)
+    black, scale = from_range(low, high, whites)
 
     def scaled(piece: Image.Image) -> FloatArray:
         levels = (numbers(piece) - black) * scale
@@ -139,7 +139,7 @@ def _tiff_layout(image: Image.Image) -> tuple[int, int, bool]:
     return bits, sample_format, tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE
 
 
-def _from_range(low: float, high: float, whites: tuple[int, ...]) -> tuple[float, float]:
+def from_range(low: float, high: float, whites: tuple[int, ...]) -> tuple[float, float]:
     """Black and the scale of levels: the narrowest usual range that holds them, or else their own."""
     for white in whites:
         if low >= 0 and high <= white:

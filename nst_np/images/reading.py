@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nst_np.errors import ImageError
-from nst_np.images.channels import Box, Conversion, alpha_channel, pieces, to_srgb
+from nst_np.images.arrays import array_reader
+from nst_np.images.channels import Box, alpha_channel, pieces, to_srgb
+from nst_np.images.deep_reading import deep_conversion, is_deep, lower_bytes, with_lower
 from nst_np.images.opening import called, opened
 from nst_np.images.resizing import (
     composite_on_white,
+    fit_image,
     fitted_shape,
     middle_square,
     resize_heights,
@@ -23,6 +28,7 @@ from nst_np.machine import shortage
 
 FloatArray = npt.NDArray[np.float32]
 Shape = tuple[int, int]  # height, width
+Bands = Callable[[Box], tuple[FloatArray, FloatArray | None]]
 
 _ORIENTATION = 0x0112
 _IS_UPRIGHT = 1
@@ -79,7 +85,8 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
     ----------
     source
         A PNG, JPEG, TIFF, WebP, AVIF, GIF, BMP, PPM, JPEG 2000 or TGA file, whatever its name ends in; or HEIC, where
-        pillow-heif is installed; or an image of any mode that Pillow has opened or made, which is left as it is and
+        pillow-heif is installed; or a TIFF of float colours, where tifffile is; or NumPy's .npy of shape (H, W, 3) and
+        0–255; or an image of any mode that Pillow has opened or made, which is left as it is and
         treated as its file would be.
     size, fit, most
         What `fit_image` takes; None for the size leaves the picture as it is.
@@ -98,9 +105,13 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
 
     Notes
     -----
-    Of 16-bit grey images every bit counts. Of 16-bit colour images Pillow keeps the upper byte: an error below 1 level.
+    Of 16-bit images every bit counts, but for CMYK, palettes of transparency, and colours with a profile of tables: of
+    those Pillow keeps the upper byte, an error below 1 level. Of one of Pillow's images it has done so before.
     A JPEG of more than `DRAFT_PIXELS` is decoded at a reduced size, if it is to be reduced to less than half of that.
     """
+    if not isinstance(source, Image.Image) and (reader := array_reader(source)) is not None:
+        pixels = reader(source, name)
+        return Picture(pixels if size is None else fit_image(pixels, size, fit, most), None)
     what = called(source, name)
     with opened(source, name) as image:
         shape = (image.height, image.width)
@@ -110,13 +121,16 @@ def load_image(source: str | os.PathLike[str] | Image.Image, *, size: int | None
         if wanted is not None and not isinstance(source, Image.Image):
             _reduce(image, fitted_shape(shape, wanted[0], "shorter") if fit == "square" else wanted)
         check_room(image, shape, wanted, what)
+        deep = None if isinstance(source, Image.Image) else deep_conversion(image)
+        lower = None if deep is None or isinstance(source, Image.Image) else lower_bytes(source, name)
         image.load()
         orientation = _orientation(image)
-        upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        upright, lower = _turned(image, orientation), lower and _turned(lower, orientation)
         if wanted is not None and orientation in _UPRIGHT and orientation >= _TURNED:
             wanted = wanted[1], wanted[0]
         box = (0, 0, *upright.size) if wanted is None or fit != "square" else middle_square(*upright.size)
-        return _picture(upright, box, wanted, to_srgb(image))
+        convert = to_srgb(image) if deep is None else deep
+        return _picture(_bands(upright, lower, convert), box, wanted)
 
 
 def _reduce(image: Image.Image, wanted: Shape) -> None:
@@ -129,7 +143,7 @@ def check_room(image: Image.Image, shape: Shape, wanted: Shape | None, what: str
     """Refuse, by an `ImageError`, what would not fit into the free memory, before it is decoded."""
     is_plain = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     decoding = 0 if is_plain else _DECODERS.get(image.format or "", 0) * shape[0] * shape[1]
-    copies = _COPIES * image.width * image.height
+    copies = _COPIES * image.width * image.height * (1 + is_deep(image))  # which is decoded twice
     height, width = wanted or shape
     floats = 4 * (3 + 1)  # of a pixel
     result = floats * (max(image.height * width, image.width * height) + 2 * height * width * (wanted is not None))
@@ -146,7 +160,24 @@ def _orientation(image: Image.Image) -> int:
         return _IS_UPRIGHT
 
 
-def _picture(image: Image.Image, box: Box, wanted: Shape | None, to_pixels: Conversion) -> Picture:
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    """An image brought upright."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _bands(image: Image.Image, lower: Image.Image | None, to_pixels: Callable[[Any], FloatArray]) -> Bands:
+    """How a box of an image becomes sRGB, and opacity or None. With lower bytes `to_pixels` takes levels, 0–255."""
+    def band(box: Box) -> tuple[FloatArray, FloatArray | None]:
+        piece = image.crop(box)
+        if lower is None:
+            return to_pixels(piece), alpha_channel(piece)
+        levels = with_lower(np.asarray(piece), np.asarray(lower.crop(box)))
+        return to_pixels(levels[..., :3]), levels[..., 3] if levels.shape[2] == 4 else None
+
+    return band
+
+
+def _picture(band: Bands, box: Box, wanted: Shape | None) -> Picture:
     """A box of an image in sRGB on white, resized if a shape is wanted.
 
     A band of rows at a time, so that floats are made of the whole image only at the width that is wanted.
@@ -155,9 +186,9 @@ def _picture(image: Image.Image, box: Box, wanted: Shape | None, to_pixels: Conv
     width = columns if wanted is None else wanted[1]
     pixels = np.empty((rows, width, 3), np.float32)
     alpha = None
-    for band in pieces(box):
-        piece, its_rows = image.crop(band), slice(band[1] - box[1], band[3] - box[1])
-        colours, opacity = to_pixels(piece), alpha_channel(piece)
+    for piece in pieces(box):
+        its_rows = slice(piece[1] - box[1], piece[3] - box[1])
+        colours, opacity = band(piece)
         if opacity is not None:
             colours = composite_on_white(colours, opacity)
             if alpha is None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from nst_np.errors import ImageError
 from nst_np.files import check_can_write, replacing
+from nst_np.images.deep_writing import write_png, write_tiff
 from nst_np.images.opening import quoted, reason
 from nst_np.images.resizing import composite_on_white, resize_channel
 from nst_np.images.settings import metadata
@@ -30,6 +31,7 @@ _FORMATS = {
 }
 
 _WITHOUT_ALPHA = ("JPEG",)
+_DEEP = ("PNG", "TIFF")
 
 #: The most pixels that a side may have: of JPEG's 65535, its library takes so many.
 _LONGEST_SIDES = {"JPEG": 65500, "WEBP": 16383}
@@ -53,7 +55,7 @@ def image_format(path: str | os.PathLike[str]) -> str:
         raise ImageError(f"{_output(path)}: extension {extension!r} is not one of {', '.join(_FORMATS)}") from None
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
+def check_writable(path: str | os.PathLike[str], bits: int = 8) -> None:
     """Make sure, before a long computation, that `save_image` will be able to write to `path`.
 
     A temporary file is created and removed again, because permission bits tell little about read-only, full or network
@@ -62,9 +64,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ImageError
-        The extension is unknown, the path is a directory, or its folder is missing or cannot be written to.
+        The extension is unknown or its format has not so many bits, the path is a directory, or its folder is missing
+        or cannot be written to.
     """
-    image_format(path)
+    _format_of_depth(path, bits)
     with _write_errors(path):
         target = _target(path)
         if not target.parent.is_dir():
@@ -72,6 +75,16 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         if _is_directory(target):
             raise ImageError(f"{_output(path)}: is a directory; expected a file")
         check_can_write(target)
+
+
+def _format_of_depth(path: str | os.PathLike[str], bits: int) -> str:
+    """The format of a path, or an `ImageError` if its colours have not so many bits."""
+    form = image_format(path)
+    if bits not in (8, 16):
+        raise ImageError(f"{_output(path)}: bits must be 8 or 16, not {bits}")
+    if bits == 16 and form not in _DEEP:
+        raise ImageError(f"{_output(path)}: {form} has 8 bits a colour, not 16; expected .png or .tif")
+    return form
 
 
 def check_format(path: str | os.PathLike[str], height: int, width: int) -> None:
@@ -95,6 +108,7 @@ def save_image(
     *,
     alpha: npt.NDArray[Any] | None = None,
     quality: int,
+    bits: int = 8,
     settings: str | None = None,
 ) -> None:
     """Write a picture in the format of its extension, with the settings that made it.
@@ -106,12 +120,15 @@ def save_image(
     path
         Ends in .png, .jpg, .jpeg, .tif, .tiff or .webp. PNG and TIFF are lossless.
     pixels
-        (H, W, 3) of any real dtype, sRGB; rounded and clipped to 0–255.
+        (H, W, 3) of any real dtype, sRGB; clipped to 0–255, and rounded to whole levels, or to 257ths of them where
+        there are 16 bits.
     alpha
         (H', W'), 0–255, resized if need be, or None. PNG, TIFF and WebP keep it; for JPEG, which has no transparency,
         the picture is composited on white.
     quality
         1–100, for JPEG and WebP.
+    bits
+        Of each colour, and of alpha: 8, or 16 for PNG and TIFF.
     settings
         Text that `read_settings` returns as it is here.
 
@@ -121,21 +138,26 @@ def save_image(
         The picture has NaN, the format cannot hold it (`check_format`; JPEG's settings end at about 64 kB), or the file
         cannot be written.
     """
-    form = image_format(path)
-    image = _as_image(pixels, alpha, form, _output(path))
-    check_format(path, image.height, image.width)
-    options = {**_encoder_options(form, quality), **metadata(form, settings)}
+    form = _format_of_depth(path, bits)
+    levels = _as_levels(pixels, alpha, form, bits, _output(path))
+    check_format(path, *levels.shape[:2])
     encoded = io.BytesIO()
     try:
-        image.save(encoded, form, **options)
+        if bits == 16:
+            _encode_deep(encoded, levels, form, settings)
+        else:
+            options = {**_encoder_options(form, quality), **metadata(form, settings)}
+            Image.fromarray(levels).save(encoded, form, **options)
     except Exception as error:
         raise ImageError(f"{_output(path)}: cannot be encoded as {form} ({reason(error)})") from error
     with _write_errors(path), replacing(path) as temporary:
         temporary.write_bytes(encoded.getbuffer())
 
 
-def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: str, what: str) -> Image.Image:
-    """Round a picture to bytes, with the alpha channel that its format can keep."""
+def _as_levels(
+    pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: str, bits: int, what: str
+) -> npt.NDArray[Any]:
+    """Round a picture to whole numbers of so many bits, with the alpha channel that its format can keep."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ImageError(f"{what}: pixels have shape {pixels.shape}; expected (height, width, 3)")
     if np.isnan(pixels).any():
@@ -148,7 +170,18 @@ def _as_image(pixels: npt.NDArray[Any], alpha: npt.NDArray[Any] | None, form: st
             channels = composite_on_white(channels, opacity)
         else:
             channels = np.concatenate([channels, opacity[..., np.newaxis]], axis=-1)
-    return Image.fromarray(np.rint(channels).astype(np.uint8))
+    if bits == 16:
+        return np.rint(channels * np.float32(257)).astype(np.uint16)
+    return np.rint(channels).astype(np.uint8)
+
+
+def _encode_deep(file: io.BytesIO, levels: npt.NDArray[Any], form: str, settings: str | None) -> None:
+    options = metadata(form, settings)
+    if form == "PNG":
+        write_png(file, levels, [chunk[:2] for chunk in options["pnginfo"].chunks])
+    else:
+        texts = options["exif"].items()
+        write_tiff(file, levels, {tag: text.encode() if isinstance(text, str) else text for tag, text in texts})
 
 
 def _encoder_options(form: str, quality: int) -> dict[str, Any]:
