@@ -101,8 +101,53 @@ class LuminanceColoring(ChromaColoring):
         return greys(pixels, self._space, GreyLevels.between(moments(self._space, pixels), self._moments))
 
 
-def coloring_of(config: Config, content: Pixels | None, palette: Pixels | None = None) -> Coloring:
-    """What the settings ask for, of a run with that content image; `palette` is one that was given in memory.
+class KeptColoring(Coloring):
+    """Another one, but what is kept of the photograph has the colours that it had there.
+
+    Parameters
+    ----------
+    other : the other one.
+    photo : (H, W, 3), as it was.
+    keep : (H, W, 1), 0 to 1, how much of each pixel is kept.
+    """
+
+    def __init__(self, other: Coloring, photo: Pixels, keep: Pixels) -> None:
+        self._other, self._photo, self._keep = other, photo, keep
+        self.content, self.style, self.initial = other.content, other.style, other.initial  # type: ignore[method-assign]
+
+    def picture(self, painted: Pixels) -> Pixels:
+        """That of the other one, with the photograph where it is kept."""
+        photo, keep = self._photo, self._keep
+        if photo.shape != painted.shape:
+            height, width = painted.shape[:2]
+            photo, keep = images.resize_image(photo, height, width), images.interpolate(keep, height, width, "linear")
+        picture: Pixels = keep * photo + (1 - keep) * self._other.picture(painted)
+        return picture
+
+
+def coloring_of(config: Config, content: Pixels | None, palette: Pixels | None = None,
+                keep: Pixels | None = None) -> Coloring:
+    """What the settings ask for, of a run with that content image.
+
+    Parameters
+    ----------
+    content : (H, W, 3).
+    palette : one that was given in memory.
+    keep : (H, W, 1), how much of the content image is kept; None for nothing.
+
+    Raises
+    ------
+    InputError
+        If there is no content image to have colours of, or a space without lightness, or a file that cannot be read.
+    """
+    coloring = _coloring_of(config, content, palette)
+    if keep is None or content is None or config.colors == "style":  # as which what is kept is kept already
+        return coloring
+    return KeptColoring(coloring, content, keep)
+
+
+def _coloring_of(config: Config, content: Pixels | None, palette: Pixels | None) -> Coloring:
+    """The same where nothing is kept.
 
     Raises
     ------

@@ -33,6 +33,7 @@ NORMALIZATIONS = ("relative", "published", "mean")
 TV_NORMALIZATIONS = (*NORMALIZATIONS, "nine-point")
 PARAMETRIZATIONS = ("pixels", "laplacian")
 OPTIMIZERS = ("lbfgs", "lbfgs-own", "adam", "rmsprop", "momentum")
+GUIDES = ("simple", "inside")
 DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 NO_IMAGE = "none"
@@ -42,6 +43,9 @@ WRITES = ("output", "quality", "bits", "save_every", "history", "report")  # wha
 #: What settings that name a file can say instead; `weights` also "random:SEED".
 WORDS = {
     "content": (NO_IMAGE,),
+    "content_regions": (),
+    "keep": (),
+    "strength": (),
     "colors": ("style", "photo", "luminance", "chroma"),
     "init": ("content", "grey", "noise", "style", "mix"),
     "weights": ("auto", "exact", "compact", "random"),
@@ -82,6 +86,12 @@ class Config:
     style_scale: float = _option(1.0, "images", "size of the style image relative to the picture: below 1 for finer strokes", metavar="X", above=0, maximum=16)
     quality: int = _option(95, "images", "quality of JPEG and WebP output", metavar="N", minimum=1, maximum=100)
     bits: int = _option(8, "images", "of each colour in PNG and TIFF output", metavar="N", choices=BITS)
+
+    content_regions: str | None = _option(None, "regions", "map of the content image in flat colours, of which each is painted in the style that the same colour has in style_regions; or in grey, white where there is to be style (docs/regions.md)", metavar="MAP")
+    style_regions: Files | None = _option(None, "regions", "map of each style image, likewise", metavar="MAP")
+    guides: str = _option("simple", "regions", "which of a layer's positions are in a region: 'simple', as much as the pixels at their place; 'inside', those that see nothing else", choices=GUIDES)
+    keep: str | None = _option(None, "regions", "mask of what stays the photograph's: white is kept, grey mixed, black painted", metavar="MASK")
+    strength: str | None = _option(None, "regions", "mask of the content weight: white is all of it, black none", metavar="MASK")
 
     network: str = _option("auto", "network", "where features come from; 'auto' is vgg19 if its exact weights are on this machine, else vgg16, or what the file of 'weights' holds; 'wavelet' is the quick one", choices=NETWORKS)
     weights: str = _option("auto", "network", "VGG weights: a file; 'exact': found on this machine, else downloaded; 'compact': the vgg16 that comes with nst_np; 'auto': exact if found, else compact (vgg19: downloaded); 'random[:SEED]'", metavar="FILE")
@@ -148,12 +158,20 @@ class Config:
             raise InputError("parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can")
         if self.tileable and self.parametrization == "laplacian":
             raise InputError("parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
+        if self.keep is not None and self.content == NO_IMAGE:
+            raise InputError(f"keep is {self.keep!r}, but there is no content image to keep anything of")
+        if self.keep is not None and self.tileable:
+            raise InputError("tileable shifts a photograph's light, so that nothing of it can be kept; expected no keep")
         self._check_styles()
 
     def _check_styles(self) -> None:
         """Shares are as many as style images, if those are known here, and not all of them 0."""
         if self.style is not None and NO_IMAGE in self.style and len(self.style) > 1:
             raise InputError(f"style is {NO_IMAGE!r} and a file as well, {format_option(self.style)}")
+        if self.style_regions is not None and self.style is not None and len(self.style_regions) != len(self.styles):
+            maps, styles = len(self.style_regions), len(self.styles)
+            raise InputError(f"style_regions has {maps} map{'s' * (maps != 1)} for {styles} style "
+                             f"image{'s' * (styles != 1)}; expected one for each")
         if self.style_blend is None:
             return
         if any(share < 0 for share in self.style_blend) or not 0 < sum(self.style_blend) < math.inf:

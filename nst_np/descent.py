@@ -10,7 +10,7 @@ from nst_np import canvas, images, optimize
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.config import Config
-from nst_np.parametrization import PARAMETRIZATIONS, Parametrization
+from nst_np.parametrization import PARAMETRIZATIONS, Kept, Parametrization
 
 Place = tuple[tuple[int, int], int]  # height and width of a picture, and the margin around it
 
@@ -26,6 +26,7 @@ class Descent:
     ----------
     config, backend : what the settings ask for, and where the network computes.
     shape : height and width of the image, and 3.
+    kept : the photograph, (H, W, 3), and how much of each of its pixels is kept, (H, W, 1); None for nothing.
 
     Attributes
     ----------
@@ -34,7 +35,8 @@ class Descent:
     image : the image, (H, W, 3), that a vector stands for.
     """
 
-    def __init__(self, config: Config, backend: Backend, shape: tuple[int, ...]) -> None:
+    def __init__(self, config: Config, backend: Backend, shape: tuple[int, ...],
+                 kept: tuple[Array, Array] | None = None) -> None:
         on_gpu = backend.device != "cpu"
         by_scipy = config.optimizer == "lbfgs" and not (on_gpu and config.pixel_bounds is None)
         self.method = "lbfgs-own" if config.optimizer == "lbfgs" and not by_scipy else config.optimizer
@@ -42,6 +44,8 @@ class Descent:
         self._stays = self.method == "lbfgs-own" or (on_gpu and not by_scipy)
         self.xp = backend.xp if self._stays else np
         self._parametrization: Parametrization = PARAMETRIZATIONS[config.parametrization](self.xp, *shape[:2])
+        if kept is not None:
+            self._parametrization = Kept(self._parametrization, *map(self._there, kept))
         self.image = self._parametrization.image
 
     def start(self, image: Array) -> optimize.Vector:

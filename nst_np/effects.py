@@ -65,19 +65,20 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.final_style_loss is None:
         yield "final_content_weight", "there is no final pass"
     if config.most_content == 0:
-        yield "content_layers content_loss center_content", "content_weight is 0"
+        yield "content_layers content_loss center_content strength", "content_weight is 0"
     if no_content:
-        yield ("content_weight final_content_weight content_layers content_loss center_content",
+        yield ("content_weight final_content_weight content_layers content_loss center_content strength",
                "there is no content image")
     if config.style is not None and len(config.styles) < 2:
         yield "blend_by", "there is one style image"
     if config.style_size is not None:
         yield "style_scale", "style_size is given"
     if config.style_weight == 0:
-        yield "style_layers style_loss final_style_loss blend_by", "style_weight is 0"
+        yield ("style_layers style_loss final_style_loss blend_by content_regions style_regions guides",
+               "style_weight is 0")
     if no_style:
-        yield ("style_weight style_layers style_loss final_style_loss style_size style_scale blend_by",
-               "there is no style image")
+        yield "style_weight style_layers style_loss final_style_loss style_size style_scale", "there is no style image"
+        yield "blend_by content_regions style_regions guides", "there is no style image"
     if not {*(config.content_loss or ()), *config.style_losses} - ONE_TAP:
         yield "redraw", "no loss looks at random places"
     if config.tv_weight == 0:

@@ -14,12 +14,13 @@ from nst_np import images
 from nst_np.canvas import STYLE_AREA, Pixels
 from nst_np.config import ARRAY, NO_IMAGE, WORDS, WRITES, Config, replace
 from nst_np.errors import InputError
+from nst_np.guides import Guides
+from nst_np.maps import MAPS, read_guides, sources_of
 from nst_np.network import FeatureNetwork
 from nst_np.objective import EMPTY
+from nst_np.pixels import Image, as_picture, in_memory
 from nst_np.presets import with_preset
 from nst_np.registry import NETWORKS
-
-Image = Any  # an array (H, W, 3), RGB 0–255, one of Pillow's images, or the path of an image file
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
 
@@ -44,6 +45,7 @@ class Inputs:
     content, styles : (H, W, 3) float32 each.
     initial, palette : of the settings `init` and `colors`, (h, w, 3) float32 of any size if it was given in memory,
         else None.
+    guides : of the maps and masks, and of what is transparent in the style images.
     network : None if it is to be loaded as `config` says.
     """
 
@@ -52,6 +54,7 @@ class Inputs:
     styles: list[Pixels]
     initial: Pixels | None
     palette: Pixels | None
+    guides: Guides
     network: FeatureNetwork | None
 
 
@@ -69,6 +72,8 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
     elif network is not None:
         given["network"] = network
     initial, palette = (_taken(given, name) for name in ("init", "colors"))
+    maps = {name: given[name] for name in MAPS if _has_arrays(given.get(name))}
+    given |= {name: ARRAY if in_memory(maps[name]) else (ARRAY,) * len(maps[name]) for name in maps}
     paintings = list(style) if isinstance(style, (list, tuple)) else [style]
     if not paintings:
         raise InputError(EMPTY)
@@ -83,15 +88,18 @@ def gather(content: Image | None, style: Image | Sequence[Image] | None, network
             raise InputError(f"no {name} image is given; expected an array, a PIL image, a file, or None for no image")
     config, pixels = _content(config, content if config.content is None else config.content, sized)
     styles = paintings if config.style is None else config.styles
-    return Inputs(config, pixels, [load_style(each, config, pixels) for each in styles], initial, palette, loaded)
+    pictures = [load_style(each, config, pixels) for each in styles]
+    found = [style.pixels for style in pictures]
+    guides = read_guides(sources_of(config, maps), config.fit, picture_shape(config, pixels, found), pictures)
+    return Inputs(config, pixels, found, initial, palette, guides, loaded)
 
 
 def _taken(given: dict[str, Any], setting: str) -> Pixels | None:
     """The image in memory that a setting is given as, which then says so; or None."""
-    if not _in_memory(given.get(setting)):
+    if not in_memory(given.get(setting)):
         return None
     name = {"init": "initial image", "colors": "image of colours"}[setting]
-    pixels = as_pixels(given[setting], name, None, Config.fit)
+    pixels = as_picture(given[setting], name).pixels
     given[setting] = ARRAY
     return pixels
 
@@ -132,16 +140,17 @@ def _content(config: Config, image: Image, sized: bool) -> tuple[Config, Pixels 
     """The content image; if it is taken at the size it has, the settings say that size from here on."""
     if config.content == NO_IMAGE:
         return config, None
-    if sized or not _in_memory(image):
-        return config, as_pixels(image, "content image", config.size, config.fit)
-    pixels = as_pixels(image, "content image", None, config.fit)
+    if sized or not in_memory(image):
+        return config, as_picture(image, "content image", config.size, config.fit).pixels
+    pixels = as_picture(image, "content image").pixels
     with contextlib.suppress(InputError):  # a picture so small that no setting says it
         config = replace(config, size=max(pixels.shape[:2]))
     return config, pixels
 
 
-def _in_memory(image: object) -> bool:
-    return isinstance(image, np.ndarray) or images.is_pil_image(image)
+def _has_arrays(given: object) -> bool:
+    """Whether a map, or one of several, is given in memory."""
+    return in_memory(given) or (isinstance(given, (list, tuple)) and any(map(in_memory, given)))
 
 
 def _named(image: Image | None) -> str | os.PathLike[str] | None:
@@ -151,32 +160,19 @@ def _named(image: Image | None) -> str | os.PathLike[str] | None:
     return image if isinstance(image, (str, os.PathLike)) else None
 
 
-def as_pixels(image: Image, name: str, size: int | None, fit: str, most: float | None = None) -> Pixels:
-    """An image in a file or in memory as (H, W, 3) float32; unless `size` is None, at that size as `fit` means it.
-
-    If that would be more than `most` pixels, so many.
-    """
-    if isinstance(image, (str, os.PathLike)) or images.is_pil_image(image):
-        return images.load_image(image, size=size, fit=fit, most=most, name=name).pixels
-    if not isinstance(image, np.ndarray):
-        raise InputError(f"{name} must be a NumPy array, a PIL image or the path of a file, not {type(image).__name__}")
-    pixels = images.from_array(image, name)
-    return pixels if size is None else images.fit_image(pixels, size, fit, most)
-
-
-def load_style(style: Image, config: Config, content: Pixels | None) -> Pixels:
+def load_style(style: Image, config: Config, content: Pixels | None) -> images.Picture:
     """A style image, at `style_size` or the picture's size times `style_scale`; in memory only if that is asked for.
 
     By the picture's size it has at most `STYLE_AREA` times the pixels, times `style_scale` squared.
     """
     size, most = config.style_size, None
-    as_it_is = _in_memory(style) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
+    as_it_is = in_memory(style) and (config.style_scale, config.fit) == (Config.style_scale, Config.fit)
     if size is None and not as_it_is:
         side = config.size if content is None else images.measured_side(content.shape, config.fit)
         size = max(1, round(side * config.style_scale))
         if content is not None:
             most = STYLE_AREA * content.shape[0] * content.shape[1] * (size / side) ** 2
-    return as_pixels(style, "style image", size, config.fit, most)
+    return as_picture(style, "style image", size, config.fit, most)
 
 
 def picture_shape(config: Config, content: Pixels | None, styles: Sequence[Pixels]) -> tuple[int, int]:

@@ -106,6 +106,10 @@ class FeatureNetwork(ABC):
         A multiple of all their strides.
         """
 
+    def sight(self, layer: str) -> int:
+        """Pixels beyond its own ``stride × stride`` on which a position of a layer depends, or more."""
+        return self.halo([layer])
+
     @abstractmethod
     def _climb(self, x: Array, taps: frozenset[str], look: Look, *, whole: bool) -> Descend:
         """From an image on the device up to the deepest tap, all of which exist, and the way back.

@@ -12,7 +12,9 @@ from typing import Any
 
 from nst_np import mapreduce
 from nst_np.arrays import Array
+from nst_np.backend import Backend
 from nst_np.errors import InputError
+from nst_np.guides import Carrier
 from nst_np.losses import JointLoss
 from nst_np.network import FeatureNetwork
 from nst_np.pieces import cut
@@ -65,6 +67,12 @@ class Objective:
         published and the mean Gram losses have the same gradient either way; relative ones divide by each ‖A_i‖². The
         first is the default: it costs one product per layer, however many the styles, and its loss can come to 0. Other
         kinds of loss aim at the moments of the mixture.
+    content_guides, style_guides : (H, W, R), of R regions of the picture side by side, from 0 to 1; and of each style
+        image, or None for one that is all of it in every region. Each region has a style loss of its own
+        (`nst_np.terms.style_terms`). docs/regions.md says more.
+    inside : let a layer's positions count for a region only if all that they see is in it; else as much as their own
+        cell is.
+    strength : (H, W), from 0 to 1, what the content loss is multiplied by at each place.
     repeats : take the content image and the generated one to repeat (see `FeatureNetwork.repeating`): for pictures
         whose edges are to meet.
 
@@ -77,7 +85,11 @@ class Objective:
     ------
     InputError
         If there is nothing to minimise, a weight is negative or not finite, a layer does not exist, or an image is not
-        (height, width, 3) or too small for its layers.
+        (height, width, 3) or too small for its layers; or guides are not those of the images.
+
+    Attributes
+    ----------
+    fallen_back : layers that guides could not be carried to by `inside`, as nothing was left.
     """
 
     def __init__(self, network: FeatureNetwork, terms: Sequence[Term] | None = None, *, content: Array | None = None,
@@ -87,7 +99,9 @@ class Objective:
                  normalization: str = "published", center_content: bool = False, tv_normalization: str | None = None,
                  content_loss: Mapping[str, float] | None = None, style_loss: Mapping[str, float] | None = None,
                  picture: Array | None = None,
-                 style_blend: Sequence[float] | None = None, blend_by: str = "grams", repeats: bool = False,
+                 style_blend: Sequence[float] | None = None, blend_by: str = "grams",
+                 content_guides: Array | None = None, style_guides: Sequence[Array | None] | None = None,
+                 inside: bool = False, strength: Array | None = None, repeats: bool = False,
                  pieces: int = 1, run: mapreduce.Map = map, any_range: bool = False) -> None:
         styles: list[Any] = [] if style is None else [*style] if isinstance(style, (list, tuple)) else [style]
         if style is not None and not styles:
@@ -106,24 +120,32 @@ class Objective:
             content = network.as_image(content, None if any_range else "content image")
             self.shape = content.shape[0], content.shape[1]
         picture = content if picture is None else network.as_image(picture)
+        content_guides, strength = _on_host(content_guides), _on_host(strength)
+        style_guides = None if style_guides is None else [_on_host(guide) for guide in style_guides]
+        _check_guides(picture, styles, content_guides, style_guides, strength)
+        carrier = Carrier(self.network, inside)
         built = list(terms or ())
         if content is not None:
             built += content_terms(self.network, content, content_layers, content_weight, kinds=content_loss,
                                    normalization=normalization, center=center_content,
-                                   shapes=[style.shape for style in styles])
+                                   shapes=[style.shape for style in styles], strength=strength)
         if styles:
             built += style_terms(network, styles, style_layers, style_weight, kinds=style_loss, picture=picture,
                                  content=content,
                                  normalization=normalization, blend=style_blend, blend_by=blend_by,
-                                 shapes=[] if content is None else [content.shape])
+                                 shapes=[] if content is None else [content.shape],
+                                 content_guides=content_guides, style_guides=style_guides, carrier=carrier)
         if tv_weight != 0:
             built.append(tv_term(tv_weight, normalization=tv_normalization or normalization))
         self.terms = [term for term in built if term.weight > 0]
         if built and not self.terms:
             raise InputError("all weights of the objective are 0: nothing to minimise")
+        self.fallen_back = list(carrier.fallen_back)
         self._taps = [layer for layer in network.layers if any(layer in term.taps for term in self.terms)]
         if content is not None:
             network.check_size(content.shape, self._taps, "content image")
+        elif content_guides is not None:
+            self.shape = content_guides.shape[0], content_guides.shape[1]
 
     @property
     def is_drawn(self) -> bool:
@@ -166,3 +188,28 @@ class Objective:
         """The objective and its gradient: a float, and (H, W, 3) like the image, in the network's dtype."""
         evaluation = self.evaluate(image)
         return evaluation.value, evaluation.gradient
+
+
+def _on_host(guide: Array | None) -> Array | None:
+    """A guide where its layers' factors are made."""
+    return None if guide is None else Backend.to_host(guide)
+
+
+def _check_guides(picture: Array | None, styles: Sequence[Array], content_guides: Array | None,
+                  style_guides: Sequence[Array | None] | None, strength: Array | None) -> None:
+    """Refuse guides that are not those of the images, by an `InputError`."""
+    of_styles = [None] * len(styles) if style_guides is None else list(style_guides)
+    if len(of_styles) != len(styles):
+        raise InputError(f"style_guides has {len(of_styles)} entries for {len(styles)} style images")
+    guides = [("content_guides", content_guides, 3, picture), ("strength", strength, 2, picture)]
+    guides += [("style_guides", guide, 3, style) for guide, style in zip(of_styles, styles, strict=True)]
+    for name, guide, axes, image in guides:
+        if guide is None:
+            continue
+        if guide.ndim != axes or (image is not None and guide.shape[:2] != image.shape[:2]):
+            size = "that of its image" if image is None else f"({image.shape[0]}, {image.shape[1]}"
+            raise InputError(f"{name} must be of shape {size}{', regions)' if axes == 3 else ')'}, not {guide.shape}")
+        if not (guide.min() >= 0 and guide.max() <= 1):
+            raise InputError(f"{name} must have values of 0 to 1, not {guide.min():.6g} to {guide.max():.6g}")
+    if strength is not None and not strength.any():
+        raise InputError("strength is 0 everywhere; expected a content weight of 0 instead")

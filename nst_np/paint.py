@@ -16,9 +16,11 @@ from nst_np import callbacks, images, report, transfer
 from nst_np.canvas import Pixels
 from nst_np.config import NO_IMAGE, WORDS, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
+from nst_np.guides import Guides
 from nst_np.images import Picture
 from nst_np.inputs import load_style, picture_shape
 from nst_np.load import Say, check_layers, log
+from nst_np.maps import read_guides, sources_of
 from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
 from nst_np.run import Steps
 
@@ -52,7 +54,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
         At Ctrl-C before there is an image, or, with a message, when that has been saved.
     """
     check(config, reads or {})
-    content, styles = load_images(config)
+    content, styles, guides = load_images(config)
     check_format(config, content, styles)
     pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
     shape = picture_shape(config, pixels, styles)
@@ -80,7 +82,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
             raise KeyboardInterrupt(said) from None
 
     try:
-        result = transfer.follow(Steps(config, pixels, styles, say=say, progress=progress), callback)
+        result = transfer.follow(Steps(config, pixels, styles, guides=guides, say=say, progress=progress), callback)
     except NumericalError as error:
         if error.result is None:
             raise
@@ -92,13 +94,16 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     return result, page
 
 
-def load_images(config: Config) -> tuple[Picture | None, list[Pixels]]:
-    """The content image, or None if none is wanted, and the style images, at their sizes."""
+def load_images(config: Config) -> tuple[Picture | None, list[Pixels], Guides]:
+    """The content image, or None if none is wanted, the style images, and the guides, at their sizes."""
     content = None
     if config.content is not None and config.content != NO_IMAGE:
         content = images.load_image(config.content, size=config.size, fit=config.fit, name="content image")
     pixels = None if content is None else content.pixels
-    return content, [load_style(style, config, pixels) for style in config.styles]
+    styles = [load_style(style, config, pixels) for style in config.styles]
+    found = [style.pixels for style in styles]
+    shape = (0, 0) if content is None and not styles else picture_shape(config, pixels, found)
+    return content, found, read_guides(sources_of(config), config.fit, shape, styles)
 
 
 def check_format(config: Config, content: Picture | None, styles: Sequence[Pixels]) -> None:
@@ -135,6 +140,8 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
     named = [(name, getattr(config, name)) for name in WORDS]
     named += reads.items()
     named += [("style", style) for style in config.styles]
+    named += [(name, getattr(config, name)) for name in ("content_regions", "keep", "strength")]
+    named += [("style_regions", regions) for regions in config.style_regions or ()]
     for name, source in named:
         if source is None:
             continue

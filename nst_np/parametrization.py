@@ -108,6 +108,36 @@ class LaplacianPyramid(Parametrization):
         return scales
 
 
+class Kept(Parametrization):
+    """Another parametrization's image q beside what is kept of a photograph p: ``x = k p + (1 - k) q``.
+
+    So ``dE/dq = (1 - k) dE/dx``, and where k is 1 the image is p, to the bit.
+
+    Parameters
+    ----------
+    painted : the other parametrization.
+    photograph : p, (H, W, 3).
+    keep : k, (H, W, 1), from 0 to 1.
+    """
+
+    def __init__(self, painted: Parametrization, photograph: Array, keep: Array) -> None:
+        super().__init__(painted.xp, painted.height, painted.width)
+        self._painted, self._kept, self._rest = painted, keep * photograph, 1 - keep
+
+    def image(self, variables: Array) -> Array:
+        """With what is kept."""
+        image: Array = self._kept + self._rest * self._painted.image(variables)
+        return image
+
+    def variables(self, image: Array) -> Array:
+        """Of q = x: `image` makes it again where it is the photograph's, or nothing is kept."""
+        return self._painted.variables(image)
+
+    def gradient(self, d_image: Array) -> Array:
+        """Of what is painted."""
+        return self._painted.gradient(self._rest * d_image)
+
+
 def _upsample_adjoint(xp: Any, dy: Array, height: int, width: int) -> Array:
     """The way back through `upsample`, of an image of that height and width."""
     _, backward = upsample(xp, xp.zeros((height, width, 3), dtype=dy.dtype), *dy.shape[:2])

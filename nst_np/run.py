@@ -17,6 +17,7 @@ from nst_np.descent import Descent, Place
 from nst_np.engine.blas import one_blas_thread
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, Stage, forecast
+from nst_np.guides import Guides
 from nst_np.inputs import initial_image, picture_shape
 from nst_np.load import Say, load_network, log, settled
 from nst_np.network import FeatureNetwork
@@ -38,6 +39,7 @@ class Steps:
     config : settings that have been checked; those that name files are not looked at.
     content, styles, initial : pixels that have their final sizes; see `nst_np.steps`.
     palette : pixels of any size, where the setting `colors` was given as an image in memory.
+    guides : what differs by place, of the same sizes.
     network, say, progress : as for `nst_np.steps`.
 
     Attributes
@@ -55,14 +57,15 @@ class Steps:
     """
 
     def __init__(self, config: Config, content: Pixels | None, styles: Sequence[Pixels], *,
-                 initial: Pixels | None = None, palette: Pixels | None = None, network: FeatureNetwork | None = None,
-                 say: Say = log, progress: bool = False) -> None:
+                 initial: Pixels | None = None, palette: Pixels | None = None, guides: Guides | None = None,
+                 network: FeatureNetwork | None = None, say: Say = log, progress: bool = False) -> None:
         if config.style_blend is not None and styles:
             check_shares(config.style_blend, len(styles))
         if config.tileable and content is not None:
             content = canvas.closed(content)
         shape = picture_shape(config, content, styles)
-        self._coloring = coloring = coloring_of(config, content, palette)
+        self._guides = guides or Guides()
+        self._coloring = coloring = coloring_of(config, content, palette, self._guides.keep)
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
         self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
@@ -73,8 +76,10 @@ class Steps:
         say(f"network {_describe(self.network)}")
         content_seen = content is not None and config.most_content > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
-        self.plan = Plan(config, shape, content_seen, styles_seen)
+        self.plan = Plan(config, shape, content_seen, styles_seen, self._guides)
         self.config, self._say = config, say
+        for note in self._guides.notes:
+            say(note)
         self.iterations = self.plan.iterations
         self.history: list[dict[str, float]] = []
         self.done = 0
@@ -107,6 +112,8 @@ class Steps:
         pixels = self._best.pixels
         if pixels.shape[:2] != self.plan.picture:
             pixels = images.resize_image(pixels, *self.plan.picture)
+            if self._guides.keep is not None and self._content is not None:
+                pixels = self._guides.keep * self._content + (1 - self._guides.keep) * pixels
         return StylizeResult(self._coloring.picture(pixels), self._best.terms, self.history, self._settings(status),
                              _describe(self.network), self.network.checksum, status, message, self.done, self._nfev,
                              time.perf_counter() - self._start)
@@ -143,7 +150,7 @@ class Steps:
     def _one_stage(self, objective: Objective, start: Pixels,
                    stage: Stage) -> Generator[Step, None, optimize.Minimization]:
         place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
-        descent = Descent(self.config, self.network.backend, start.shape)
+        descent = Descent(self.config, self.network.backend, start.shape, self._kept(stage.factor))
         terms: dict[str, float] = {}  # of the latest evaluation
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
@@ -193,12 +200,32 @@ class Steps:
         return (sum(work[: schedule.index(stage)]) + iteration * stage.factor**2) / sum(work)
 
     def _objective(self, stage: Stage, start: Pixels) -> Objective:
-        content, factor = self._content, stage.factor
-        if content is not None:
-            content = canvas.extend(canvas.scaled(content, factor), self.plan.margin(factor))
+        factor = stage.factor
         styles = [canvas.scaled(style, canvas.style_factor(style.shape, factor)) for style in self._styles]
+        guides = self._guides_at(factor, [style.shape for style in styles])
         with self._explained(factor):
-            return objective_of(self.plan.settings(stage.is_final), self.network, content, styles, start)
+            objective = objective_of(self.plan.settings(stage.is_final), self.network, self._content_at(factor), styles,
+                                     start, guides)
+        if objective.fallen_back:
+            height, width = scaled_shape(self.plan.picture, factor)
+            self._say(f"guides 'inside': at {width}×{height} a region is too small for all that is seen at "
+                      f"{', '.join(objective.fallen_back)}; 'simple' there")
+        return objective
+
+    def _content_at(self, factor: float) -> Pixels | None:
+        """The content image with its margin at one of the sizes."""
+        if self._content is None:
+            return None
+        return canvas.extend(canvas.scaled(self._content, factor), self.plan.margin(factor))
+
+    def _guides_at(self, factor: float, styles: Sequence[tuple[int, ...]] = ()) -> Guides:
+        """The guides likewise, with those of styles of these shapes."""
+        return self._guides.resized(scaled_shape(self.plan.picture, factor), styles, self.plan.margin(factor))
+
+    def _kept(self, factor: float) -> tuple[Pixels, Pixels] | None:
+        """What stays the photograph's at one of the sizes, and how much."""
+        content, keep = self._content_at(factor), self._guides_at(factor).keep
+        return None if content is None or keep is None else (content, keep)
 
     @contextmanager
     def _explained(self, factor: float) -> Iterator[None]:
@@ -245,7 +272,7 @@ class _Best:
 
 
 def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
-                 start: Pixels) -> Objective:
+                 start: Pixels, guides: Guides) -> Objective:
     """What the settings say is to be minimised, from `start` on. An image that weighs nothing is not looked at."""
     return Objective(
         network, content=content if config.content_weight else None,
@@ -255,6 +282,9 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         normalization=config.normalization, center_content=config.center_content,
         tv_normalization=config.tv_normalization, content_loss=config.content_loss, style_loss=config.style_loss,
         picture=start, style_blend=config.style_blend, blend_by=config.blend_by,
+        content_guides=guides.content, style_guides=guides.styles if config.style_weight and guides.styles else None,
+        inside=config.guides == "inside",
+        strength=None if guides.strength is None else guides.strength[..., 0],
         repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
 

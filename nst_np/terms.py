@@ -7,22 +7,27 @@ This is the only place where weights are applied: ``L(x) = α Σ_l w_l E_content
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+import numpy as np
 
 from nst_np import losses
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError
-from nst_np.losses import JointLoss, Loss, Measure, Statistic
+from nst_np.guides import Carrier, Part, parts
+from nst_np.losses import JointLoss, Loss, Measure, Statistic, StyleKind
 from nst_np.losses.base import measures_of, weighed
+from nst_np.losses.guided import guided
 from nst_np.losses.sampling import Grids, JointKind, Seen
 from nst_np.network import FeatureNetwork, Statistics
-from nst_np.registry import CONTENT_LOSSES, STYLE_LOSSES
+from nst_np.registry import CONTENT_LOSSES, ONE_TAP, STYLE_LOSSES
 
 T = TypeVar("T")
+GuidedImage = tuple[Array, "np.ndarray | None"]  # an image with the guide of a region, or without
 PIXELS = "pixels"  # the tap of what looks at the image itself
 MIDDLE = 127.5  # that pixels are counted from where their directions are compared
 BLENDS = ("grams", "losses")
@@ -126,7 +131,8 @@ def _weighed(network: FeatureNetwork, terms: Sequence[Term],
 
 def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, float] | None = None,
                   weight: float = 1.0, *, kinds: Mapping[str, float] | None = None, normalization: str = "published",
-                  center: bool = False, shapes: Sequence[tuple[int, ...]] = ()) -> list[Term]:
+                  center: bool = False, shapes: Sequence[tuple[int, ...]] = (),
+                  strength: np.ndarray | None = None) -> list[Term]:
     """Content losses of each kind, aimed at the features of an image (H, W, 3) RGB 0–255.
 
     Parameters
@@ -137,9 +143,10 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
         features alone.
     normalization, center : see `nst_np.Objective`.
     shapes : of other images that layers that are not named have to fit.
+    strength : (H, W), 0 to 1, what squared differences are multiplied by at each place; None for 1.
     """
     _chosen("normalization", normalization, dict.fromkeys(NORMALIZATIONS))
-    backend, terms = network.backend, []
+    backend, terms, carrier = network.backend, [], Carrier(network)
     for name, share in (kinds or {"features": 1.0}).items():
         kind = _chosen("content_loss", name, CONTENT_LOSSES)()
         usual = network.default_layers(image.shape, *shapes)[0]
@@ -147,11 +154,16 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
         network.check_taps(at)
         network.check_size(image.shape, at, "content image")
         if isinstance(kind, JointKind):
-            terms.append(_joint_term(network, kind, at, image, [], [], normalization, ("content", weight, share)))
+            if strength is not None:
+                raise InputError(f"content loss {name!r} compares places with each other, so it cannot have a strength "
+                                 "by place; 'features' can")
+            terms.append(_joint_term(network, kind, at, (image, None), [], [], normalization,
+                                     ("content", weight, share)))
             continue
-        features = network.features(image, at, any_range=True)
-        terms += [Term("content", (layer,), kind.aim(backend, normalization, P, center), weight, at[layer], share)
-                  for layer, P in features.items()]
+        for layer, P in network.features(image, at, any_range=True).items():
+            factors = None if strength is None else carrier.means(layer, strength)
+            loss = guided(kind.aim(backend, normalization, P, center), factors)
+            terms.append(Term("content", (layer,), loss, weight, at[layer], share))
     return terms
 
 
@@ -162,7 +174,9 @@ def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mappin
                 weight: float = 1.0, *, kinds: Mapping[str, float] | None = None, normalization: str = "published",
                 blend: Sequence[float] | None = None, blend_by: str = "grams",
                 picture: Array | None = None, content: Array | None = None,
-                shapes: Sequence[tuple[int, ...]] = ()) -> list[Term]:
+                shapes: Sequence[tuple[int, ...]] = (), content_guides: np.ndarray | None = None,
+                style_guides: Sequence[np.ndarray | None] | None = None,
+                carrier: Carrier | None = None) -> list[Term]:
     """Style losses of each kind, aimed at the statistics of images (H, W, 3) RGB 0–255.
 
     Parameters
@@ -173,9 +187,15 @@ def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mappin
         Gram matrices alone.
     normalization, blend, blend_by, picture, content : see `nst_np.Objective`.
     shapes : of other images that layers that are not named have to fit.
+    content_guides, style_guides : of the picture and of each image (`nst_np.guides.parts`). The losses of regions are
+        added up, each times its share of the picture: so at each place the style weighs what it weighs without regions.
+    carrier : carries guides to layers; by default as their means.
     """
     _chosen("normalization", normalization, dict.fromkeys(NORMALIZATIONS))
     _chosen("blend_by", blend_by, dict.fromkeys(BLENDS))
+    _shares(blend, len(images))
+    regions = parts(content_guides, style_guides or [None] * len(images), blend)
+    carrier = carrier or Carrier(network)
     terms = []
     for name, share_of_kind in (kinds or {"gram": 1.0}).items():
         kind = _chosen("style_loss", name, STYLE_LOSSES)()
@@ -184,34 +204,55 @@ def style_terms(network: FeatureNetwork, images: Sequence[Array], layers: Mappin
         for image in images:
             network.check_taps(at)
             network.check_size(image.shape, at, "style image")
-        shares = _shares(blend, len(images))
-        if isinstance(kind, JointKind):
-            if picture is None:
-                raise InputError(f"style loss {name!r} has to know the picture's size: a content image or `picture`")
-            seen = picture if content is None else kind.content_share * content + (1 - kind.content_share) * picture
-            each = [(1.0, images, shares)] if blend_by == "grams" else [
-                (share, [image], [1.0]) for share, image in zip(shares, images, strict=True)]
-            terms += [_joint_term(network, kind, at, seen, some, its, normalization,
-                                  ("style", weight, share * share_of_kind)) for share, some, its in each]
+        if isinstance(kind, StyleKind):
+            targets = _targets(carrier, network, kind, images, at, regions)
+            terms += [Term("style", (layer,), loss, weight, at[layer], share * share_of_kind)
+                      for share, layer, loss in _losses(carrier, network, kind, targets, regions, normalization,
+                                                        blend, blend_by)]
             continue
-        measured = [_per_position(network, image, at, kind.look) for image in images]
-        for share, targets in _blended(measured, shares, blend_by):
-            for layer, target in targets.items():
-                loss = kind.aim(network.backend, normalization, *target)
-                terms.append(Term("style", (layer,), loss, weight, at[layer], share * share_of_kind))
+        if picture is None:
+            raise InputError(f"style loss {name!r} has to know the picture's size: a content image or `picture`")
+        if not kind.has_regions and any(guide is not None for region in regions
+                                        for guide in (region.picture, *region.styles.values())):
+            raise InputError(f"style loss {name!r} looks at all of an image: it can have no regions, and no painting "
+                             "that is transparent somewhere; remd, palette and nearest can, and those of single layers")
+        seen = picture if content is None else kind.content_share * content + (1 - kind.content_share) * picture
+        for region in regions:
+            guides = region.styles
+            terms += [_joint_term(network, kind, at, (seen, region.picture), [(images[i], guides[i]) for i in some],
+                                  its, normalization, ("style", weight, region.share * share * share_of_kind))
+                      for share, some, its in _mixtures(region, blend, blend_by)]
     return terms
 
 
-def _per_position(network: FeatureNetwork, image: Array, layers: Mapping[str, float],
-                  look: Loss) -> dict[str, tuple[Array, ...]]:
-    """The sums that a loss looks at, over their number of positions, in the network's order of layers."""
-    statistics, _ = network.measure(image, {layer: [look] for layer in layers})
-    found = {}
-    for layer in network.layers:
-        if layer in statistics:
-            (statistic,) = statistics.pop(layer)
-            found[layer] = _means(statistic)
+Targets = dict[str, tuple[Array, ...]]  # by layer
+
+
+def _targets(carrier: Carrier, network: FeatureNetwork, kind: StyleKind, images: Sequence[Array],
+             layers: Mapping[str, float], regions: Sequence[Part]) -> list[dict[int, Targets]]:
+    """What a loss looks at, in each region of each style image that has it, per position."""
+    found: list[dict[int, Targets]] = [{} for _ in regions]
+    for index, image in enumerate(images):
+        its = [number for number, region in enumerate(regions) if index in region.styles]
+        looks = {layer: [guided(kind.look, carrier.factors(layer, regions[number].styles[index])) for number in its]
+                 for layer in layers}
+        statistics, _ = network.measure(image, looks) if its else ({}, None)
+        for place, number in enumerate(its):
+            found[number][index] = {layer: _means(statistics[layer][place])
+                                    for layer in network.layers if layer in statistics}
     return found
+
+
+def _losses(carrier: Carrier, network: FeatureNetwork, kind: StyleKind, targets: Sequence[Mapping[int, Targets]],
+            regions: Sequence[Part], normalization: str, blend: Sequence[float] | None,
+            blend_by: str) -> Iterator[tuple[float, str, Loss]]:
+    """The losses of a kind at each layer in each region, with their shares."""
+    for region, its in zip(regions, targets, strict=True):
+        for share, styles, shares in _mixtures(region, blend, blend_by):
+            for layer, target in _blended([its[index] for index in styles], shares).items():
+                loss = kind.aim(network.backend, normalization, *target)
+                factors = carrier.factors(layer, region.picture, edges_meet=carrier.repeats)
+                yield region.share * share, layer, guided(loss, factors)
 
 
 def _means(statistic: Statistic) -> tuple[Array, ...]:
@@ -228,14 +269,22 @@ def _shares(blend: Sequence[float] | None, styles: int) -> list[float]:
     return [share / sum(given) for share in given]
 
 
-def _blended(each: Sequence[dict[str, tuple[Array, ...]]], shares: Sequence[float],
-             blend_by: str) -> list[tuple[float, dict[str, tuple[Array, ...]]]]:
-    """Targets of the style losses, each with its share: one of them for all the styles, or one for each."""
+def _mixtures(region: Part, blend: Sequence[float] | None, blend_by: str) -> list[tuple[float, list[int], list[float]]]:
+    """What a region's losses are aimed at, each with its share: one mixture of all of its styles, or one of each."""
+    styles = list(region.styles)
+    shares = _shares(None if blend is None else [blend[index] for index in styles], len(styles))
     if blend_by == "losses":
-        return list(zip(shares, each, strict=True))
-    return [(1.0, {layer: tuple(sum(share * one for share, one in zip(shares, ones, strict=True))
-                                for ones in zip(*(targets[layer] for targets in each), strict=True))
-                   for layer in each[0]})]
+        return [(share, [index], [1.0]) for share, index in zip(shares, styles, strict=True)]
+    return [(1.0, styles, shares)]
+
+
+def _blended(each: Sequence[Targets], shares: Sequence[float]) -> Targets:
+    """The mixture of several styles' targets."""
+    if len(each) == 1:
+        return each[0]
+    return {layer: tuple(sum(share * one for share, one in zip(shares, ones, strict=True))
+                         for ones in zip(*(targets[layer] for targets in each), strict=True))
+            for layer in each[0]}
 
 
 # --- smoothness -------------------------------------------------------------------------------------------------------
@@ -263,30 +312,31 @@ def own_layers(content: Mapping[str, float] | None, style: Mapping[str, float] |
     return next(own), next(own)
 
 
-def _joint_term(network: FeatureNetwork, kind: JointKind, layers: Mapping[str, float], picture: Array,
-                styles: Sequence[Array], shares: Sequence[float], normalization: str,
+def _joint_term(network: FeatureNetwork, kind: JointKind, layers: Mapping[str, float], picture: GuidedImage,
+                styles: Sequence[GuidedImage], shares: Sequence[float], normalization: str,
                 place: tuple[str, float, float]) -> Term:
     """The term of all layers, whose weights multiply their features.
 
     Parameters
     ----------
-    picture : (H, W, 3), the content image, or what is painted first.
+    picture : (H, W, 3), the content image, or what is painted first; with the guide (H, W) of a region, or None.
+    styles : the style images, likewise.
     place : group, its weight, and the share of the term.
     """
     taps = (PIXELS,) * kind.has_pixels + tuple(layer for layer in network.layers if layer in layers)
     scales = tuple((MIDDLE, 1.0) if tap == PIXELS else (0.0, layers[tap]) for tap in taps)
-    seen, *others = (seen_by(network, image, taps) for image in (picture, *styles))
+    seen, *others = (seen_by(network, image, taps, guide) for image, guide in (picture, *styles))
     loss = kind.aim(network.backend, normalization, scales, seen, others, shares)
     group, weight, share = place
     return Term(group, taps, loss, weight, 1.0, share)
 
 
-def seen_by(network: FeatureNetwork, image: Array, taps: Sequence[str]) -> Seen:
-    """An image, as losses of several taps are aimed at it."""
+def seen_by(network: FeatureNetwork, image: Array, taps: Sequence[str], guide: np.ndarray | None = None) -> Seen:
+    """An image, as losses of several taps are aimed at it: in a region, where its guide is not below half."""
     height, width = image.shape[:2]
     strides = [1 if tap == PIXELS else network.stride(tap) for tap in taps]
     grids = Grids((height, width), tuple((stride, height // stride, width // stride) for stride in strides),
-                  network.backend.dtype)
+                  network.backend.dtype, inside=None if guide is None else guide >= guide.max() / 2)
 
     def look(measures: Sequence[Measure]) -> list[Statistic]:
         by_tap = {tap: [measure] for tap, measure in zip(taps, measures, strict=True)}
@@ -312,6 +362,8 @@ def loss_examples() -> dict[str, Callable[[Backend, Array], Loss | JointLoss]]:
     examples["features, relative, centred"] = partial(_content_example, "features", "relative", True)
     examples |= {f"{kind}, {name}": partial(_style_example, kind, name)
                  for kind in STYLE_LOSSES for name in NORMALIZATIONS}
+    examples |= {f"{name}, guided": partial(_guided_example, examples[name]) for name in [*examples]
+                 if name.partition(",")[0] in ONE_TAP}
     return examples | {f"tv, {name}": partial(_tv_example, name) for name in TOTAL_VARIATIONS}
 
 
@@ -335,6 +387,14 @@ def _seen_features(backend: Backend, T: Array) -> Seen:
     """Features at a single tap, with the stride of pixels, of which few are drawn: the more, the more kinks."""
     grids = Grids((T.shape[0], T.shape[1]), ((1, T.shape[0], T.shape[1]),), backend.dtype, most=9)
     return Seen(grids, lambda measures: [measure.statistic(backend, T) for measure in measures])
+
+
+def _guided_example(example: Callable[[Backend, Array], Loss | JointLoss], backend: Backend, T: Array) -> Loss:
+    """Guided by what falls from 1 to less than 0.1 over the positions, and is 0 at some of them."""
+    places = np.arange(T.shape[0] * T.shape[1]).reshape(T.shape[:2])
+    loss = example(backend, T)
+    assert isinstance(loss, Loss)
+    return guided(loss, backend.asarray((places % 5 < 4) / (1 + 10 * places / places.size)))
 
 
 def _tv_example(normalization: str, backend: Backend, T: Array) -> Loss:

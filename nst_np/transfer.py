@@ -9,9 +9,10 @@ from nst_np.config import Config
 from nst_np.effects import without_effect
 from nst_np.errors import NumericalError
 from nst_np.forecast import Estimate
-from nst_np.inputs import LEFT_OUT, Image, Inputs, gather
+from nst_np.inputs import LEFT_OUT, Inputs, gather
 from nst_np.load import Say, log, other_network
 from nst_np.network import FeatureNetwork
+from nst_np.pixels import Image
 from nst_np.results import Callback, StylizeResult
 from nst_np.run import Steps
 
@@ -34,8 +35,9 @@ def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | N
     say, progress : for `load_network`.
     **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
         content_weight=0.02``. They win over `preset` and `config`. `init` may also be an array or a PIL image, which is
-        resized to the picture. Other arrays and PIL images are taken at the size they have, unless `size`, `fit` or
-        `config` is given (for the content; a preset may give them) or `style_size`, `style_scale` or `fit` (for the
+        resized to the picture, and so may `content_regions`, `keep`, `strength` and each of `style_regions`, a map or
+        a mask, (H, W, 3) or (H, W). Other arrays and PIL images are taken at the size they have, unless `size`, `fit`
+        or `config` is given (for the content; a preset may give them) or `style_size`, `style_scale` or `fit` (for the
         style). Without a content image, the picture has the first style image's shape at `size`.
 
     Returns
@@ -96,8 +98,7 @@ def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | Non
     """
     given = _gathered(content, style, network, preset, config, settings, say)
     return Steps(given.config, given.content, given.styles, initial=given.initial, palette=given.palette,
-                 network=given.network, say=say,
-                 progress=progress)
+                 guides=given.guides, network=given.network, say=say, progress=progress)
 
 
 def estimate(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,

@@ -105,12 +105,20 @@ class VGG(FeatureNetwork):
         return self._description
 
     def halo(self, taps: Iterable[str]) -> int:
-        """Each convolution sees one position around; rounded up to a multiple of the deepest stride."""
+        """What the deepest sees, rounded up to a multiple of its stride."""
+        deepest = max(taps, key=self.layers.index, default=None)
+        if deepest is None:
+            return 0
+        stride = self.stride(deepest)
+        return -(-self.sight(deepest) // stride) * stride
+
+    def sight(self, layer: str) -> int:
+        """Each convolution sees one position around."""
         seen, stride = 0, 1
-        for name in self.layers[: max(map(self.layers.index, taps), default=-1) + 1]:
+        for name in self.layers[: self.layers.index(layer) + 1]:
             seen += stride if name.startswith("conv") else 0
             stride *= 2 if name.startswith("pool") else 1
-        return -(-seen // stride) * stride
+        return seen
 
     def _climb(self, x: Array, taps: frozenset[str], look: Look, *, whole: bool) -> Descend:
         """As the base class says. In bands is the first block, if its taps allow (see `FirstBlock`).

@@ -201,12 +201,16 @@ def test_every_setting_comes_back_to_the_last_bit(data):
             strategy = st.floats(rules["minimum"] or 1e-300, rules["maximum"] or 1e300)
         elif kind is list:
             strategy = st.tuples(*[st.floats(1e-300, 1e300)] * len(changes["style"]))
+        elif field.name == "style_regions":
+            strategy = st.tuples(*[VALUES[str]] * len(changes["style"]))
         else:
             strategy = VALUES[kind]
         changes[field.name] = data.draw(strategy, label=field.name)
     changes["bounds"] &= changes["optimizer"] != "lbfgs-own"  # which has none
     if changes["bounds"] or changes["tileable"]:
         changes["parametrization"] = "pixels"  # the other has none
+    if changes["tileable"]:
+        changes["keep"] = None
     config = Config(**changes)
     assert Config(**parse_config(format_config(config), "text")) == config
 
@@ -232,9 +236,9 @@ def test_comments_indents_byte_order_marks_and_quotes(tmp_path):
     ("[images]\nsizes = 3\n", f"unknown key 'sizes' in section [images]; valid keys: {', '.join(option_names())}"),
     ("[images]\nnetwork = wavelet\n", "unknown key 'network' in section [images]; it belongs in [network]"),
     ("[image]\nsize = 3\n",
-     "unknown section [image]; valid: images, network, objective, optimizer, start, files, machine"),
+     "unknown section [image]; valid: images, regions, network, objective, optimizer, start, files, machine"),
     ("[DEFAULT]\nsize = 48\n",
-     "unknown section [DEFAULT]; valid: images, network, objective, optimizer, start, files, machine"),
+     "unknown section [DEFAULT]; valid: images, regions, network, objective, optimizer, start, files, machine"),
     ("[images]\nsize = 48\nsize = 64\n",
      "While reading from 'run.ini' [line 3]: option 'size' in section 'images' already exists"),
     ("[images]\n[start]\n[images]\n", "While reading from 'run.ini' [line 3]: section 'images' already exists"),

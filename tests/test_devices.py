@@ -125,6 +125,19 @@ def test_another_pooling_padding_and_total_variation(device, fast, small_parts):
     np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-10 * np.abs(expected_gradient).max())
 
 
+@pytest.mark.parametrize("kind", ["gram", "wasserstein", "remd", "nearest"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_regions(device, kind, small_parts):
+    guides, style_guides = (np.linspace(0, 1, 2 * height * width).reshape(height, width, 2)
+                            for height, width in ((20, 23), (25, 21)))
+    (terms, gradient), (expected, expected_gradient) = evaluations(
+        (backend_on(device), CPU), "vgg19", content_layers={"relu2_2": 1.0}, style_layers={"relu1_1": 1.0},
+        style_loss={kind: 1.0}, content_guides=guides, style_guides=[style_guides], inside=True,
+        strength=guides[..., 0], normalization="relative")
+    assert terms == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-9 * np.abs(expected_gradient).max())
+
+
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize(("name", "pooling"), NETWORKS)
 @pytest.mark.parametrize("normalization", ["published", "relative", "mean"])

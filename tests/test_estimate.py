@@ -495,9 +495,9 @@ def test_on_a_gpu_the_rehearsal_is_about_as_large_as_the_run(picture, style, sid
 def test_layers_too_coarse_for_the_rehearsal_are_replaced_by_coarse_ones(quick_rehearsal):
     built = []
 
-    def build(config, network, content, styles, start):
+    def build(config, network, content, styles, start, guides):
         built.append((config.content_layers, config.style_layers))
-        return objective_of(config, network, content, styles, start)
+        return objective_of(config, network, content, styles, start, guides)
 
     wanted = plan((4000, 4000), content_layers={"scale9": 1.0}, style_layers={"scale1": 1.0, "scale6": 0.5})
     rehearse(wanted, load_network("wavelet"), build)

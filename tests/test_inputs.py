@@ -37,7 +37,7 @@ def test_a_style_image_has_a_sensible_area(tmp_path, content, style, settings, e
     given = tmp_path / "style.png"
     asked = {} if from_file else {"style_scale": 1 + 1e-9}  # without which an array keeps its size
     config = Config(**{**asked, **settings})
-    found = load_style(given if from_file else grey(*style), config, grey(*content).astype(np.float32)).shape[:2]
+    found = load_style(given if from_file else grey(*style), config, grey(*content).astype(np.float32)).pixels.shape[:2]
     assert found == expected
     if "style_size" not in settings:
         most = STYLE_AREA * content[0] * content[1] * config.style_scale**2
@@ -46,7 +46,7 @@ def test_a_style_image_has_a_sensible_area(tmp_path, content, style, settings, e
 
 def test_without_a_content_image_the_style_is_the_picture(tmp_path):
     Image.fromarray(grey(10, 500)).save(tmp_path / "style.png")
-    assert load_style(tmp_path / "style.png", Config(size=40, fit="shorter"), None).shape == (40, 2000, 3)
+    assert load_style(tmp_path / "style.png", Config(size=40, fit="shorter"), None).pixels.shape == (40, 2000, 3)
 
 
 def test_the_image_that_is_too_large_is_named(tmp_path, monkeypatch):

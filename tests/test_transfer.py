@@ -21,7 +21,8 @@ from nst_np.cli import main as nst_np_command
 from nst_np.config import Config, parse_config
 from nst_np.errors import ImageError, InputError, NumericalError
 from nst_np.images import resize_image
-from nst_np.inputs import as_pixels, initial_image, load_style
+from nst_np.inputs import initial_image, load_style
+from nst_np.pixels import as_picture
 from nst_np.results import StylizeResult, to_uint8
 from nst_np.run import Steps
 from nst_np.transfer import follow, stylize
@@ -320,17 +321,17 @@ def test_an_array_that_is_no_image(image, message, painting):
 
 
 def test_sizes(photo, painting, folder):
-    content, style = as_pixels("photo.png", "content image", 24, "longer"), painting
+    content, style = as_picture("photo.png", "content image", 24, "longer").pixels, painting
     assert content.shape == (16, 24, 3)
-    assert as_pixels(photo, "content image", None, "longer").shape == (32, 48, 3)
-    assert as_pixels(photo, "content image", 96, "longer").shape == (64, 96, 3)
-    assert load_style(style, Config(), content).shape == (40, 40, 3)
-    assert load_style(style, Config(style_size=20), content).shape == (20, 20, 3)
-    assert load_style(style, Config(style_scale=0.5), content).shape == (12, 12, 3)
-    assert load_style("painting.png", Config(), content).shape == (24, 24, 3)
-    assert load_style("painting.png", Config(style_scale=2.0), content).shape == (48, 48, 3)
-    assert load_style(Path("painting.png"), Config(style_scale=2.0, style_size=30), content).shape == (30, 30, 3)
-    assert load_style("painting.png", Config(size=64), None).shape == (64, 64, 3)
+    assert as_picture(photo, "content image").pixels.shape == (32, 48, 3)
+    assert as_picture(photo, "content image", 96, "longer").pixels.shape == (64, 96, 3)
+    assert load_style(style, Config(), content).pixels.shape == (40, 40, 3)
+    assert load_style(style, Config(style_size=20), content).pixels.shape == (20, 20, 3)
+    assert load_style(style, Config(style_scale=0.5), content).pixels.shape == (12, 12, 3)
+    assert load_style("painting.png", Config(), content).pixels.shape == (24, 24, 3)
+    assert load_style("painting.png", Config(style_scale=2.0), content).pixels.shape == (48, 48, 3)
+    assert load_style(Path("painting.png"), Config(style_scale=2.0, style_size=30), content).pixels.shape == (30, 30, 3)
+    assert load_style("painting.png", Config(size=64), None).pixels.shape == (64, 64, 3)
     assert stylize(photo, painting, size=24, **QUICK).image.shape == (16, 24, 3)
     assert stylize("photo.png", Path("painting.png"), size=32, **QUICK).image.shape == (21, 32, 3)
 
@@ -487,8 +488,8 @@ def test_images_of_pillow(photo, painting):
     np.testing.assert_array_equal(same.image, result.image)
     assert same.settings == result.settings
     assert stylize(Image.fromarray(photo).convert("RGBA"), painting, size=24, **QUICK).image.shape == (16, 24, 3)
-    assert load_style(Image.fromarray(painting), Config(), photo).shape == (40, 40, 3)
-    assert load_style(Image.fromarray(painting).convert("P"), Config(style_size=20), photo).shape == (20, 20, 3)
+    assert load_style(Image.fromarray(painting), Config(), photo).pixels.shape == (40, 40, 3)
+    assert load_style(Image.fromarray(painting).convert("P"), Config(style_size=20), photo).pixels.shape == (20, 20, 3)
     with pytest.raises(ImageError, match="^style image: 0×5 is no pixels$"):
         stylize(photo, Image.new("RGB", (0, 5)), **QUICK)
 

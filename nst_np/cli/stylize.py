@@ -106,10 +106,11 @@ def _estimate(config: Config, quiet: bool) -> int:
     from nst_np.run import Steps
 
     check_layers(config)
-    content, styles = load_images(config)
+    content, styles, guides = load_images(config)
     check_format(config, content, styles)
     pixels = None if content is None else content.pixels
-    expected = Steps(config, pixels, styles, say=_say(Console(sys.stderr), quiet), progress=not quiet).forecast()
+    expected = Steps(config, pixels, styles, guides=guides, say=_say(Console(sys.stderr), quiet),
+                     progress=not quiet).forecast()
     expected.check()
     rows = expected.rows()
     width = max(map(len, rows)) + 1

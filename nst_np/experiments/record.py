@@ -69,7 +69,8 @@ class Record:
         files = {name: str(Path(file).absolute()) for name in WORDS
                  if (file := file_of(config, name)) is not None and Path(file).exists()}  # not so ~, which stays
         styles = tuple(str(Path(file).absolute()) for file in config.styles) or config.style
-        return replace(config, **files, style=styles, output=str(self.folder / PICTURE),
+        regions = config.style_regions and tuple(str(Path(file).absolute()) for file in config.style_regions)
+        return replace(config, **files, style=styles, style_regions=regions, output=str(self.folder / PICTURE),
                        history=str(self.folder / HISTORY), threads=threads,
                        report=None if report is None else str(report.absolute()))
 
@@ -185,6 +186,8 @@ def digest_of(run: Run, checksum: Callable[[str], str]) -> str:
             made_from[name] = checksum(str(find_weights(config.network, file).found) if name == "weights" else file)
     if config.styles:
         made_from["style"] = ", ".join(map(checksum, config.styles))
+    if config.style_regions:
+        made_from["style_regions"] = ", ".join(map(checksum, config.style_regions))
     made_from["snapshots"] = ", ".join(map(str, run.snapshots))
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 

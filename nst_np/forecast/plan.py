@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nst_np import canvas, images
 from nst_np.canvas import STYLE_AREA, scaled_shape
 from nst_np.config import Config, replace
+from nst_np.guides import Guides
 from nst_np.network import FeatureNetwork
 from nst_np.terms import own_layers
 
@@ -45,12 +46,14 @@ class Plan:
     picture : height and width of the picture.
     content : whether a content image is looked at.
     styles : height and width of each style image that is looked at.
+    guides : what differs by place.
     """
 
     config: Config
     picture: Shape
     content: bool
     styles: tuple[Shape, ...]
+    guides: Guides = dataclasses.field(default_factory=Guides, compare=False)
 
     def margin(self, factor: float = 1) -> int:
         """What is painted beyond every edge at one of the sizes, in pixels; nothing where the edges meet."""

@@ -22,11 +22,12 @@ from nst_np.descent import Descent
 from nst_np.engine.strips import Turn
 from nst_np.forecast import memory
 from nst_np.forecast.plan import Layers, Plan, area
+from nst_np.guides import Guides
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
 
-Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels], Pixels], Objective]
-"""Makes a run's objective from settings, network, content image, style images and what is painted first."""
+Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels], Pixels, Guides], Objective]
+"""Makes a run's objective from settings, network, content image, style images, what is painted first, and guides."""
 Watching = Callable[[], AbstractContextManager[memory.Watch]]
 
 # Sides of the two square canvases on a CPU, in pixels: large enough for networks to work in bands and strips of about
@@ -120,7 +121,7 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
 
     def on(side: int, is_final: bool = False) -> _Canvas:
         settings = replace(config, style_loss=plan.settings(is_final).style_loss)
-        return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0)
+        return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
@@ -168,12 +169,14 @@ class _Canvas:
     """A canvas of noise, content and style images of noise if there are to be any, and the objective that they make."""
 
     def __init__(self, config: Config, network: FeatureNetwork, build: Build, side: int, content: bool,
-                 styles: int) -> None:
+                 styles: int, guides: Guides) -> None:
         images = np.random.default_rng(0).uniform(0, 255, (3, side, side, 3)).astype(np.float32)
         self._config, self._network, self._build, self._image = config, network, build, images[0]
         self._content, self._styles = images[1] if content else None, [images[2]] * styles
         bowl = replace(config, learning_rate=None)  # which may not suit one
-        self._descent = Descent(bowl, network.backend, self._image.shape)
+        self._guides = guides.resized((side, side), [(side, side)] * styles)
+        keep = self._guides.keep
+        self._descent = Descent(bowl, network.backend, self._image.shape, None if keep is None else (images[1], keep))
 
     def seconds(self) -> tuple[float, float]:
         """Of an evaluation, and of a look at one image."""
@@ -198,7 +201,7 @@ class _Canvas:
             return watch.peak(), kept, built - kept
 
     def _objective(self) -> Objective:
-        return self._build(self._config, self._network, self._content, self._styles, self._image)
+        return self._build(self._config, self._network, self._content, self._styles, self._image, self._guides)
 
     def _evaluate(self, objective: Objective) -> None:
         self._network.backend.to_host(objective.evaluate(self._image).gradient)  # which also waits for a GPU

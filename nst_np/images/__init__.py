@@ -5,7 +5,7 @@ from nst_np.images.arrays import array_reader, from_array
 from nst_np.images.encoding import encode_jpeg
 from nst_np.images.opening import is_pil_image
 from nst_np.images.reading import Picture, load_image
-from nst_np.images.resizing import fit_image, fitted_shape, interpolate, measured_side, resize_image
+from nst_np.images.resizing import fit_image, fitted_shape, interpolate, measured_side, middle_square, resize_image
 from nst_np.images.settings import read_settings
 from nst_np.images.writing import check_format, check_writable, image_format, save_image
 
@@ -25,6 +25,7 @@ __all__ = [
     "is_pil_image",
     "load_image",
     "measured_side",
+    "middle_square",
     "read_settings",
     "resize_image",
     "save_image",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import TINY, Loss, Region, Statistic, added, total
+from nst_np.losses.guided import Guidable, positions, rooted, times
 
 # Σ (P - P̄)² as a share of Σ P²: 0.55 to 0.85 in twelve photographs and paintings, in both networks' default layers;
 # 0.06 and 0.7 (wavelets, VGG16) with 30 % of a photograph's contrast, 0 and 0.2 for a picture of one colour.
@@ -15,7 +16,7 @@ FLATTEST = 0.1
 
 
 @dataclass(frozen=True)
-class ContentLoss(Loss):
+class ContentLoss(Guidable):
     """Squared distance to the photograph's features (Eq. 1): ``E = ½ Σ (F - P)²``, ``dE/dF = F - P`` (Eq. 2).
 
     Attributes
@@ -29,9 +30,9 @@ class ContentLoss(Loss):
         """With P there."""
         return replace(self, P=self.P[region])
 
-    def statistic(self, backend: Backend, F: Array) -> Statistic:
+    def statistic(self, backend: Backend, F: Array, factors: Array | None = None) -> Statistic:
         """Σ (F - P)²."""
-        return (total(backend, (F - self.P) ** 2),)
+        return (total(backend, rooted(backend, F - self.P, factors) ** 2),)
 
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """E = ½ s."""
@@ -52,7 +53,7 @@ def variation(backend: Backend, P: Array) -> float:
 
 
 @dataclass(frozen=True)
-class RelativeContentLoss(Loss):
+class RelativeContentLoss(Guidable):
     """Content loss as a share of what there is to keep: ``E = Σ D² / Σ (P - P̄)²`` with ``D = F - P``.
 
     A deviation from the paper, in scale (0 is the photograph, 1 a featureless image) and, with `center`, in taking
@@ -74,10 +75,11 @@ class RelativeContentLoss(Loss):
         """With P there."""
         return replace(self, P=self.P[region])
 
-    def statistic(self, backend: Backend, F: Array) -> Statistic:
+    def statistic(self, backend: Backend, F: Array, factors: Array | None = None) -> Statistic:
         """Σ D², the (N,) sums of D over positions, and the number of positions."""
         D = F - self.P
-        return total(backend, D**2), D.sum(axis=(0, 1)), D.shape[0] * D.shape[1]
+        return (total(backend, rooted(backend, D, factors) ** 2), times(D, factors).sum(axis=(0, 1)),
+                positions(backend, D, factors))
 
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """E = (s - |t|² / M) / variation, with dE/ds = 1 / variation and dE/dt = -2 t / (M variation)."""
@@ -122,7 +124,7 @@ class ContentKind:
     aim: Callable[[Backend, str, Array, bool], Loss]
 
 
-def _aimed(backend: Backend, normalization: str, P: Array, center: bool) -> Loss:
+def _aimed(backend: Backend, normalization: str, P: Array, center: bool) -> Guidable:
     if normalization == "relative":
         return RelativeContentLoss(P, variation(backend, P), center)
     return MeanContentLoss(P, P.size) if normalization == "mean" else ContentLoss(P)

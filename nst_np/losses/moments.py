@@ -11,11 +11,12 @@ from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import TINY, Loss, Statistic, StyleKind, total
 from nst_np.losses.content import FLATTEST
+from nst_np.losses.guided import Guidable, positions, rooted, times
 from nst_np.losses.style import gram
 
 
 @dataclass(frozen=True)
-class MomentLoss(Loss):
+class MomentLoss(Guidable):
     """What losses of first and second moments have in common: ``G = Fᵀ F`` and ``t = Σ f`` over the M positions f.
 
     Attributes
@@ -27,9 +28,10 @@ class MomentLoss(Loss):
     A: Array
     m: Array
 
-    def statistic(self, backend: Backend, F: Array) -> Statistic:
+    def statistic(self, backend: Backend, F: Array, factors: Array | None = None) -> Statistic:
         """G, the sums t in float64, and the number of positions M."""
-        return gram(backend, F), backend.xp.sum(F, axis=(0, 1), dtype="float64"), F.shape[0] * F.shape[1]
+        t = backend.xp.sum(times(F, factors), axis=(0, 1), dtype="float64")
+        return gram(backend, rooted(backend, F, factors)), t, positions(backend, F, factors)
 
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
         """``dF = F (dG + dGᵀ) + dt`` at each position, and dG is symmetric."""
@@ -94,7 +96,7 @@ def _aimed(backend: Backend, normalization: str, A: Array, m: Array) -> Loss:
 MOMENTS = StyleKind(MomentsLoss(np.empty((0, 0)), np.empty(0)), _aimed)
 
 
-def _deviations(xp: Any, G: Array, mu: Array, M: int) -> Array:
+def _deviations(xp: Any, G: Array, mu: Array, M: float) -> Array:
     """Standard deviations of channels, in float64, with a floor far below what matters: they are divided by."""
     diagonal = G.reshape(-1)[:: len(mu) + 1].astype("float64") * (1 / M)
     return xp.sqrt(xp.maximum(diagonal - mu**2, TINY + 1e-9 * diagonal))

@@ -85,6 +85,8 @@ def cells(grids: Grids) -> tuple[Sampled, ...]:
     """
     shape = [max(1, length // CELL) for length in grids.shape]
     row, column = (along.ravel() for along in np.indices(shape))
+    chosen = grids.cells_inside(CELL, *shape)
+    row, column = row[chosen], column[chosen]
     middles = CELL * np.stack((row, column), axis=1) + (CELL - 1) / 2
     bilinear = grids.at(middles)
     return tuple(bilinear[tap] if stride >= CELL or CELL % stride else _means(row, column, CELL // stride, size, grids)

@@ -180,4 +180,4 @@ def _chosen(each: Sequence[Array], shares: Sequence[float], backend: Backend) ->
     return backend.xp.concatenate(some)
 
 
-PATCHES = JointKind(LAYERS, patches_loss)
+PATCHES = JointKind(LAYERS, patches_loss, has_regions=False)

@@ -108,12 +108,14 @@ class Grids:
     taps : stride, height and width of the features at each tap.
     dtype : of the features.
     most : how many places are ever drawn.
+    inside : (H, W) bool, the pixels of a region, if only its places are looked at.
     """
 
     shape: tuple[int, int]
     taps: tuple[tuple[int, int, int], ...]
     dtype: Any
     most: int = 1 << 20
+    inside: np.ndarray | None = None
 
     def at(self, places: np.ndarray) -> tuple[Sampled, ...]:
         """The features around places, (n, 2), rows and columns in pixels: whole numbers are the middles of pixels."""
@@ -126,14 +128,28 @@ class Grids:
     def at_random(self, number: int, seed: int) -> tuple[Sampled, ...]:
         """The features around so many different pixels, or around all that there are."""
         height, width = self.shape
-        chosen = np.random.default_rng(seed).permutation(height * width)[: min(number, self.most)]
+        pixels = np.arange(height * width) if self.inside is None else np.flatnonzero(self.inside)
+        chosen = np.random.default_rng(seed).permutation(pixels)[: min(number, self.most)]
         return self.at(np.stack((chosen // width, chosen % width), axis=1))
 
     def at_random_positions(self, number: int, seed: int) -> tuple[Sampled, ...]:
         """So many different positions of the features at each tap, or all that there are; other ones at each tap."""
         generator = np.random.default_rng(seed)
-        return tuple(_picked(generator.permutation(height * width)[: min(number, self.most)], width, self.dtype)
-                     for _, height, width in self.taps)
+        number = min(number, self.most)
+        return tuple(_picked(generator.permutation(self.cells_inside(*tap))[:number], tap[2], self.dtype)
+                     for tap in self.taps)
+
+    def cells_inside(self, side: int, height: int, width: int) -> np.ndarray:
+        """The cells of side × side pixels, of so many, counted row by row: all, or those of the region.
+
+        These are the ones of which it has at least half of its largest share of any. Pixels beyond are the last cells'.
+        """
+        if self.inside is None:
+            return np.arange(height * width)
+        row, column = np.indices(self.inside.shape)
+        cell = np.minimum(row // side, height - 1) * width + np.minimum(column // side, width - 1)
+        shares = np.bincount(cell[self.inside], minlength=height * width) / np.bincount(cell.ravel())
+        return np.flatnonzero(shares >= shares.max() / 2)
 
 
 class Seen(NamedTuple):
@@ -160,12 +176,14 @@ class JointKind(NamedTuple):
         shares. For a loss of the content there are none.
     has_pixels : whether the pixels are the first tap.
     content_share : of the content image in `picture`, where the rest is what is painted first.
+    has_regions : whether it can look at places of a region alone.
     """
 
     layers: tuple[str, ...]
     aim: Callable[..., JointLoss]
     has_pixels: bool = False
     content_share: float = 0.0
+    has_regions: bool = True
 
 
 def hypercolumns(backend: Backend, statistics: Sequence[Statistic], scales: Sequence[Scale]) -> Array:

@@ -197,4 +197,4 @@ def _all_features(backend: Backend, style: Seen) -> list[Array]:
     return found
 
 
-SLICED = JointKind(LAYERS, sliced_loss)
+SLICED = JointKind(LAYERS, sliced_loss, has_regions=False)

@@ -8,7 +8,8 @@ import numpy as np
 
 from nst_np.arrays import Array
 from nst_np.backend import Backend
-from nst_np.losses.base import TINY, Loss, Statistic, StyleKind, total
+from nst_np.losses.base import TINY, Statistic, StyleKind, total
+from nst_np.losses.guided import Guidable, positions, rooted
 
 
 def gram(backend: Backend, F: Array) -> Array:
@@ -23,7 +24,7 @@ def gram_per_position(backend: Backend, F: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class StyleLoss(Loss):
+class StyleLoss(Guidable):
     """Distance of Gram matrices (Eq. 4): ``E = 1 / (4 N² M²) Σ (G - A)²``.
 
     ``dE/dG = (G - A) / (2 N² M²)``, and through ``G = F Fᵀ``, ``dE/dF = 2 dE/dG F = (Fᵀ (G - A))ᵀ / (N² M²)`` (Eq. 6).
@@ -38,9 +39,9 @@ class StyleLoss(Loss):
 
     A: Array
 
-    def statistic(self, backend: Backend, F: Array) -> Statistic:
+    def statistic(self, backend: Backend, F: Array, factors: Array | None = None) -> Statistic:
         """G and the number of positions M."""
-        return gram(backend, F), F.shape[0] * F.shape[1]
+        return gram(backend, rooted(backend, F, factors)), positions(backend, F, factors)
 
     def value_and_grad(self, backend: Backend, statistic: Statistic) -> tuple[float, Statistic]:
         """Eq. 4 and dE/dG."""
