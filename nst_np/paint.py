@@ -140,7 +140,6 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
     named = [(name, getattr(config, name)) for name in WORDS]
     named += reads.items()
     named += [("style", style) for style in config.styles]
-    named += [(name, getattr(config, name)) for name in ("content_regions", "keep", "strength")]
     named += [("style_regions", regions) for regions in config.style_regions or ()]
     for name, source in named:
         if source is None:

@@ -117,10 +117,10 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
     content, style = plan.layers(network)
     moved = {name: there for name, layers in (("content_layers", content), ("style_layers", style))
              if (there := _moved(network, layers, min(sides + CPU_SIDES))) != layers}
-    config = replace(plan.config, **moved)
+    config, of_final_pass = (replace(plan.settings(is_final), **moved) for is_final in (False, True))
 
     def on(side: int, is_final: bool = False) -> _Canvas:
-        settings = replace(config, style_loss=plan.settings(is_final).style_loss)
+        settings = of_final_pass if is_final else config
         return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
