@@ -1,6 +1,6 @@
 """The defaults and what was tried instead, in numbers: for docs/defaults.md.
 
-    python benchmarks/defaults.py [SIZE] [--output FOLDER]
+    python benchmarks/defaults.py [SIZE] [--only SETTINGS …] [--output FOLDER]
 
 Paints four of the example pairs at SIZE (default 256) with the default settings and with one of them changed at a time,
 and prints the means over the pairs. With a folder, the pictures are written there: look at them, for numbers do not.
@@ -68,14 +68,15 @@ def main() -> None:
     """Paint, judge and print."""
     parser = measuring.arguments(__doc__, [256])
     parser.add_argument("--output", type=Path, metavar="FOLDER")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="SETTINGS", default=[*VARIANTS])
     options = parser.parse_args()
     size = options.sizes[0]
     print(measuring.heading(f"Defaults at {size} pixels", options))
     print(measuring.header("settings", "style", "content", "grain", "chroma grain", "seconds"))
     pairs = [[images.load_image(EXAMPLES / f"{name}.jpg", size=size).pixels for name in pair] for pair in PAIRS]
     judges = [Judge(*pair) for pair in pairs]
-    for name, settings in VARIANTS.items():
-        rows = []
+    for name in options.only:
+        settings, rows = VARIANTS[name], []
         for number, (pair, judge) in enumerate(zip(pairs, judges, strict=True), start=1):
             start = time.perf_counter()
             picture = stylize(*pair, network="vgg16", **settings).image
