@@ -43,6 +43,9 @@ VARIANTS = {
     "style_loss wasserstein": {"style_loss": {"wasserstein": 1.0}},
     "style_loss wasserstein, final pass": {
         "style_loss": {"wasserstein": 1.0}, "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.1},
+    "style_loss wasserstein, mixed final pass": {
+        "style_loss": {"wasserstein": 1.0}, "final_style_loss": {"wasserstein": 1.0, "nearest-by-layer": 0.2},
+        "final_content_weight": 0.02},
     "style_loss sliced, content_weight 0.02": {"style_loss": {"sliced": 1.0}, "content_weight": 0.02},
     "style_loss remd, self-similarity": {
         "style_loss": {"remd": 1.0}, "content_loss": {"self-similarity": 1.0}, "content_weight": 1.0},
