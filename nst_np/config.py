@@ -46,7 +46,7 @@ WORDS = {
     "content_regions": (),
     "keep": (),
     "strength": (),
-    "colors": ("style", "photo", "luminance", "chroma"),
+    "colors": ("style", "recolored", "photo", "luminance", "chroma"),
     "init": ("content", "grey", "noise", "style", "mix"),
     "weights": ("auto", "exact", "compact", "random"),
 }
@@ -77,7 +77,7 @@ class Config:
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
     style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
     style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
-    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
+    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's, as the losses find them; 'recolored', the painting's, to which the picture is moved after the run; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
     color_space: str = _option("oklab", "images", "where colours are compared and exchanged", choices=COLOR_SPACES)
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
     size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)

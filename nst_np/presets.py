@@ -129,6 +129,15 @@ _SYSTEMS = (
         coarse_to_fine=None,
     ),
     _preset(
+        "nnst", "NNST: nearest neighbours of places, then of each layer's positions, Adam on a Laplacian pyramid", "vgg16",
+        size=512, fit="longer",
+        network="vgg16", pooling="max",
+        style_loss={"nearest": 1.0}, final_style_loss={"nearest-by-layer": 1.0}, colors="recolored",
+        content_weight=0.0, style_weight=1.0, normalization="mean",
+        optimizer="adam", iterations=200, learning_rate=0.51, parametrization="laplacian", init="content",
+        coarse_to_fine=4,
+    ),
+    _preset(
         "spst", "SPST: Gram matrices, means and deviations, fewer and fewer iterations at sizes from 724 pixels up",
         pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),

@@ -65,7 +65,7 @@ class Steps:
             content = canvas.closed(content)
         shape = picture_shape(config, content, styles)
         self._guides = guides or Guides()
-        self._coloring = coloring = coloring_of(config, content, palette, self._guides.keep)
+        self._coloring = coloring = coloring_of(config, content, styles, palette, self._guides.keep)
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
         self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
