@@ -129,7 +129,7 @@ _SYSTEMS = (
         coarse_to_fine=None,
     ),
     _preset(
-        "nnst", "NNST: nearest neighbours of places, then of each layer's positions, Adam on a Laplacian pyramid", "vgg16",
+        "nnst", "NNST: nearest neighbours of places, then of positions, Adam on a Laplacian pyramid", "vgg16",
         size=512, fit="longer",
         network="vgg16", pooling="max",
         style_loss={"nearest": 1.0}, final_style_loss={"nearest-by-layer": 1.0}, colors="recolored",
