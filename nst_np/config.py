@@ -125,6 +125,7 @@ class Config:
     carry_moments: bool = _option(False, "optimizer", "adam begins each size with the moments of the one before, enlarged, instead of none")
     average: float | None = _option(None, "optimizer", "the picture is the moving average of the iterates at its size, of this decay: 0.99 is about the last hundred (default: the iterate with the smallest loss)", metavar="X", above=0, maximum=0.9999)
     parametrization: str = _option("pixels", "optimizer", "what is optimised: 'pixels', or the coefficients of their 'laplacian' pyramid, by which a step can move large areas", choices=PARAMETRIZATIONS)
+    final_parametrization: str | None = _option(None, "optimizer", "the same of the final pass; 'laplacian' paints smooth strokes there (default: that of all sizes)", choices=PARAMETRIZATIONS)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("content", "start", "initial image: 'content', 'grey', 'noise' (grey, with noise), 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
@@ -154,10 +155,11 @@ class Config:
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
-        if self.bounds and self.parametrization == "laplacian":
-            raise InputError("parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can")
-        if self.tileable and self.parametrization == "laplacian":
-            raise InputError("parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
+        for name in ("parametrization", "final_parametrization"):
+            if self.bounds and getattr(self, name) == "laplacian":
+                raise InputError(f"{name} 'laplacian' cannot keep pixels within bounds; 'pixels' can")
+            if self.tileable and getattr(self, name) == "laplacian":
+                raise InputError(f"{name} 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
         if self.keep is not None and self.content == NO_IMAGE:
             raise InputError(f"keep is {self.keep!r}, but there is no content image to keep anything of")
         if self.keep is not None and self.tileable:

@@ -150,7 +150,8 @@ class Steps:
     def _one_stage(self, objective: Objective, start: Pixels,
                    stage: Stage) -> Generator[Step, None, optimize.Minimization]:
         place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
-        descent = Descent(self.config, self.network.backend, start.shape, self._kept(stage.factor))
+        config = self.plan.settings(stage.is_final)
+        descent = Descent(config, self.network.backend, start.shape, self._kept(stage.factor))
         terms: dict[str, float] = {}  # of the latest evaluation
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
@@ -185,7 +186,8 @@ class Steps:
             yield step
             if self.done == self._last < self.iterations:
                 break
-        self._best, self._carried = best(), (optimize.moments(iterate.state), place)
+        moments = optimize.moments(iterate.state) if config.parametrization == "pixels" else None
+        self._best, self._carried = best(), (moments, place)
         return minimization
 
     @property
