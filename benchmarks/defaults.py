@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import measuring
 from nst_np import Objective, images, load_network, stylize
+from nst_np.presets import PRESETS
 
 EXAMPLES = measuring.ROOT / "examples"
 PAIRS = (("content", "style"), ("photographs/cat", "paintings/mosaic"), ("photographs/temple", "paintings/woodblock"),
@@ -41,11 +42,9 @@ VARIANTS = {
     "style_loss moments": {"style_loss": {"moments": 1.0}},
     "style_loss moments, content_weight 0.01": {"style_loss": {"moments": 1.0}, "content_weight": 0.01},
     "style_loss wasserstein": {"style_loss": {"wasserstein": 1.0}},
-    "style_loss wasserstein, final pass": {
-        "style_loss": {"wasserstein": 1.0}, "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.1},
-    "style_loss wasserstein, mixed final pass": {
-        "style_loss": {"wasserstein": 1.0}, "final_style_loss": {"wasserstein": 1.0, "nearest-by-layer": 0.2},
-        "final_content_weight": 0.02},
+    "preset strokes": dict(PRESETS["strokes"].settings),
+    "preset strokes, 25 iterations": {**PRESETS["strokes"].settings, "iterations": 25},
+    "style_loss wasserstein, final pass, style's colours": {**PRESETS["strokes"].settings, "colors": "style"},
     "style_loss sliced, content_weight 0.02": {"style_loss": {"sliced": 1.0}, "content_weight": 0.02},
     "style_loss remd, self-similarity": {
         "style_loss": {"remd": 1.0}, "content_loss": {"self-similarity": 1.0}, "content_weight": 1.0},

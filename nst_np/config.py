@@ -109,7 +109,7 @@ class Config:
     tv_normalization: str = _option("relative", "objective", "that of the total variation alone; 'nine-point' has diagonal neighbours as well", choices=TV_NORMALIZATIONS)
     content_loss: Layers | None = _option(None, "objective", "kinds of content loss and their weights (default: features)", choices=CONTENT_LOSSES, metavar="NAME[=W],…")
     style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights; docs/losses.md shows them (default: gram)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
-    final_style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights for a final pass at the picture's own size, with as many iterations as before it; wasserstein=1,nearest-by-layer=0.2 paints crisp strokes (default: no such pass)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
+    final_style_loss: Layers | None = _option(None, "objective", "kinds of style loss and their weights for a final pass at the picture's own size, with as many iterations as before it; nearest-by-layer paints crisp strokes (default: no such pass)", choices=STYLE_LOSSES, metavar="NAME[=W],…")
     final_content_weight: float | None = _option(None, "objective", "content weight of the final pass (default: that of all sizes)", metavar="X", minimum=0)
     blend_by: str = _option("grams", "objective", "several styles: one loss on the weighted sum of their Gram matrices, or the weighted sum of a loss for each", choices=BLENDS)
     center_content: bool = _option(True, "objective", "take each channel's mean out of the relative content loss, which leaves the colours to the style")
