@@ -215,7 +215,8 @@ RUNS = {
     "config-adam-ratios": 5, "config-adam-styles": 2, "e4040-content-layers": 5, "e4040-contents": 2,
     "e4040-initial": 2, "e4040-optimisers": 2, "e4040-pooling": 2, "e4040-ratios": 6, "e4040-style-layers": 5,
     "e4040-style-weights": 2, "e4040-styles": 2, "gallery": 4, "gatys2015-content": 5, "gatys2015-grid": 20,
-    "gatys2015-style": 5, "gnr652-settings": 5, "wavelet-content": 5, "wavelet-grid": 16, "wavelet-style": 5,
+    "gatys2015-style": 5, "gnr652-settings": 5, "losses": 18, "wavelet-content": 5, "wavelet-grid": 16,
+    "wavelet-style": 5,
     "waykar-content": 5, "waykar-epochs": 1, "waykar-style": 5,
 }  # fmt: skip
 
