@@ -1,6 +1,6 @@
 """What there is to check of the derivatives: every registered layer and loss, every network and every objective.
 
-A check is a function of an array and the gradient that the project computes for it. `nst_np.gradcheck` compares the two.
+A check is a function of an array, and the gradient that the project computes for it. `nst_np.gradcheck` compares both.
 """
 
 from __future__ import annotations
@@ -169,18 +169,21 @@ def _objective(load: Callable[..., FeatureNetwork], x: Array, normalization: str
     """
     network, rng = load(device="cpu", dtype=dtype), np.random.default_rng(1)
     other = (x + rng.normal(0, GRAIN, x.shape)).clip(0, 255)
-    make = partial(Objective, network, normalization=normalization, center_content=True)
-    aims: dict[str, dict[str, Any]] = {"content": {"content": other}, "style": {"style": other.swapaxes(0, 1)}, "tv": {}}
-    weights = {f"{group}_weight": 1 / float(np.linalg.norm(make(**aim, **{f"{group}_weight": 1.0}).evaluate(x).gradient))
-               for group, aim in aims.items()}
-    return make(**aims["content"], **aims["style"], **weights).value_and_grad, x
+    make: Callable[..., Objective] = partial(Objective, network, normalization=normalization, center_content=True)
+    aims: dict[str, Any] = {"content": other, "style": other.swapaxes(0, 1)}
+    weights: dict[str, Any] = {}
+    for group in ("content", "style", "tv"):
+        its: dict[str, Any] = {group: aims[group]} if group in aims else {}
+        _, gradient = make(**its, **{f"{group}_weight": 1.0}).value_and_grad(x)
+        weights[f"{group}_weight"] = 1 / float(np.linalg.norm(gradient))
+    return make(**aims, **weights).value_and_grad, x
 
 
 def _distance(forward: Forward, x: Array) -> Function:
     """Σ ⟨R, D⟩ / √size + ½ Σ D², with D = (F - F₀) / s for every array F that is made of x, and random numbers R.
 
-    F₀ and its root mean square s are those at x. So the gradient there is the backward pass of R, the value is small and
-    has all its digits, and the second term leaves a Taylor remainder to look at even where `forward` is linear.
+    F₀ and its root mean square s are those at x. So the gradient there is the backward pass of R, the value near it is
+    small and has all its digits, and the second term leaves a Taylor remainder even where `forward` is linear.
     """
     rng = np.random.default_rng(1)
     made, _ = forward(x)

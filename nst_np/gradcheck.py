@@ -159,7 +159,7 @@ class Examination(NamedTuple):
     error : of the two, relative as in `check_scalar`.
     slope : the order at which the Taylor remainder vanishes: 2 if the gradient is right. NaN where the function is as
         good as linear, so that there is no remainder to be seen.
-    steps, errors : lengths of steps, and the error of the difference that each gives. Over both logarithms they are a V:
+    steps, errors : lengths of steps, and the error of the difference that each gives. On logarithmic axes they are a V:
         on the right the difference is not yet the derivative, on the left rounding is divided by the step.
     """
 
@@ -177,8 +177,8 @@ def examine(value: Callable[[Array], float], x: Array, gradient: Array, *, direc
 
     Along itself a wrong factor shows in full, along random directions whatever else is wrong.
 
-    No length of step has to be given. Of all in `LADDER` the one is taken whose difference agrees best with those of its
-    neighbours. The gradient has no part in that choice, so a wrong one cannot pass by it.
+    No length of step has to be given. Of all in `LADDER` the one is taken whose difference agrees best with those of
+    its neighbours. The gradient has no part in that choice, so a wrong one cannot pass by it.
 
     Parameters
     ----------
@@ -206,8 +206,8 @@ def examine(value: Callable[[Array], float], x: Array, gradient: Array, *, direc
     found = []
     for v in own + [rng.standard_normal(x.shape) for _ in range(directions - len(own))]:
         v = v / np.linalg.norm(v)
-        values = np.array([[value(x + sign * step * v) for step in LADDER] for sign in (1, -1)])
-        found.append(_examination(float(value(x)), *values, float((gradient * v).sum()),
+        ahead, behind = (np.array([value(x + sign * step * v) for step in LADDER]) for sign in (1, -1))
+        found.append(_examination(float(value(x)), ahead, behind, float((gradient * v).sum()),
                                   length / np.sqrt(x.size), tolerance))
     return max(found, key=lambda one: np.nan_to_num(one.error, nan=np.inf))
 

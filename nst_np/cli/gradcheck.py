@@ -27,25 +27,25 @@ def gradcheck_main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="nst-np-gradcheck", allow_abbrev=False, formatter_class=HelpFormatter,
-        description="Compare every gradient with finite differences of its function: those of all registered layers and "
-                    "losses, of each network and of each objective. Each has a line: the derivative along the worst of "
-                    "some directions, by the gradient (analytic) and by differences (numeric), their relative error, "
-                    "and the order at which the remainder |f(x + t v) - f(x) - t <g, v>| vanishes, 2 if g is right.",
+        description="Compare every gradient with finite differences of its function: all registered layers and losses, "
+                    "each network and each objective. A line for each: the derivative along the worst of some "
+                    "directions, by the gradient (analytic) and by differences (numeric), their relative error, and "
+                    "the order at which the remainder |f(x + t v) - f(x) - t <g, v>| vanishes, 2 if g is right.",
         epilog="Exit codes: 0 all gradients are right, 1 one is not, 2 bad input, 130 interrupted.",
     )
     parser.add_argument("--only", metavar="PATTERN",
                         help="check those whose names contain this, with * and ? as wildcards: 'layer', 'gram, pub*'")
     parser.add_argument("--plant", metavar="NAME=X", action="append", default=[],
-                        help="make the gradient of this check wrong on purpose by a factor of 1 + X; it must then fail. "
-                             "NAME is a name of the table, or what follows its first word: 'relu=0.001'")
-    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[1],
-                        help=f"precision of the gradients; differences are always taken in float64 (default: {DTYPES[1]})")
+                        help="make a gradient wrong on purpose, by a factor of 1 + X: its check must then fail. NAME "
+                             "is one of the table, or what follows its first word, as in 'relu=0.001'")
+    parser.add_argument("--dtype", choices=DTYPES, default="float64",
+                        help="precision of the gradients; differences are always taken in float64 (default: float64)")
     parser.add_argument("--weights", metavar="FILE",
                         help="VGG weights (default: those in the box for VGG16, random ones for VGG19)")
     parser.add_argument("--image", metavar="FILE",
                         help="what networks and objectives look at, made small (default: spots of colour)")
     parser.add_argument("--plot", metavar="FILE",
-                        help="draw the error over the step of the difference, as .png or .svg: a V for a right gradient")
+                        help="draw errors over steps of the difference, .png or .svg: a V for a right gradient")
     parser.add_argument("--json", action="store_true", help="print a JSON list instead of the table")
     return parser
 
