@@ -43,7 +43,7 @@ def write_steps(path: str | Path, findings: Sequence[Finding]) -> None:
             word = finding.name.partition(" ")[0]
             named = bool(finding.complaint) or len(findings) <= MOST_NAMES
             label = finding.name if named else word if word not in axes.get_legend_handles_labels()[1] else None
-            look = WRONG if finding.complaint else {"color": COLORS.get(word), "linewidth": 0.8}
+            look = WRONG if finding.complaint else {"color": None if named else COLORS.get(word), "linewidth": 0.8}
             errors = finding.examination.errors
             axes.plot(finding.examination.steps, errors.clip(1e-17), label=label, **look)
         axes.axhline(findings[0].tolerance, color="black", linestyle="--", linewidth=1, label="tolerance")
