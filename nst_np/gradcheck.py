@@ -223,6 +223,8 @@ def _examination(value: float, ahead: Array, behind: Array, analytic: float, typ
     errors = np.abs(numeric - analytic) / scale
     remainders = np.abs(ahead - value - LADDER * analytic)
     noise = max(float(np.abs(ahead + behind - 2 * value)[-3:].max()), np.finfo(float).eps * abs(value))
-    seen = np.flatnonzero(remainders > np.maximum(1000 * noise, tolerance * scale * LADDER))[-4:]
-    slope = np.polyfit(np.log(LADDER[seen]), np.log(remainders[seen]), 1)[0] if len(seen) == 4 else np.nan
+    seen = np.flatnonzero(remainders > np.maximum(100 * noise, tolerance * scale * LADDER))[-6:]
+    # The median from step to step, of which one that crosses a kink is no part.
+    slopes = np.diff(np.log(remainders[seen])) / np.diff(np.log(LADDER[seen]))
+    slope = np.median(slopes) if len(slopes) >= 3 else np.nan
     return Examination(analytic, float(numeric[best]), float(errors[best]), float(slope), steps, errors)

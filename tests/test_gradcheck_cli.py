@@ -45,7 +45,8 @@ def test_all_layers_and_losses_are_right(kind, dtype, capsys):
     assert all(abs(float(row.split()[-2]) - 2) < 0.1 for row in rows if dtype == "float64")
 
 
-@pytest.mark.parametrize("pattern", ["wavelet,* mean", "network wavelet", "network vgg16, max", "objective vgg16, relative"])
+@pytest.mark.parametrize("pattern", ["wavelet,* mean", "network wavelet", "network vgg16, max",
+                                     "objective vgg16, relative"])
 def test_networks_and_objectives_are_right(pattern, capsys):
     code, rows, errors = run(capsys, "--only", pattern)
     assert rows
