@@ -13,7 +13,7 @@ difference across one is wrong by construction, so choose inputs away from them 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ ValueAndGrad = Callable[[Array], tuple[float, Array]]
 
 STEP = 1e-3  # of the fourth-order difference below: truncation h⁴ and rounding 1e-16/h are both about 1e-12
 TOLERANCE = 1e-7
+LADDER = 0.1 * 0.5 ** np.arange(18)  # lengths of steps that `examine` takes, down to 8e-7
 
 
 class GradientError(AssertionError):
@@ -38,11 +39,14 @@ def _compare(what: str, analytic: Array | float, numeric: Array | float, toleran
     error = float(difference.max(initial=0)) / scale
     if not error <= tolerance:  # also catches NaN
         at = np.unravel_index(int(np.nan_to_num(difference, nan=np.inf).argmax()), difference.shape)
-        raise GradientError(
-            f"{what}: analytic {analytic[at]:.12g}, numeric {numeric[at]:.12g}; relative error {error:.2e} "
-            f"is above {tolerance:.0e}"
-        )
+        raise GradientError(f"{what}: {mismatch(analytic[at], numeric[at], error, tolerance)}")
     return error
+
+
+def mismatch(analytic: float, numeric: float, error: float, tolerance: float) -> str:
+    """What is said of a derivative that is wrong."""
+    return (f"analytic {analytic:.12g}, numeric {numeric:.12g}; relative error {error:.2e} "
+            f"is above {tolerance:.0e}")
 
 
 def derivative(f: Callable[[float], Any], step: float = STEP) -> Any:
@@ -144,3 +148,83 @@ def check_adjoint(layer: Callable[[Array], tuple[Array, Callable[[Array], Array]
     w = rng.standard_normal(forward.shape)
     typical = float(np.linalg.norm(forward))
     return _compare("adjoint", (v * backward(w)).sum(), (forward * w).sum(), tolerance, typical)
+
+
+class Examination(NamedTuple):
+    """How a gradient compares with differences of all lengths, along one direction.
+
+    Attributes
+    ----------
+    analytic, numeric : the derivative along the direction by the gradient, and by the difference that is most exact.
+    error : of the two, relative as in `check_scalar`.
+    slope : the order at which the Taylor remainder vanishes: 2 if the gradient is right. NaN where the function is as
+        good as linear, so that there is no remainder to be seen.
+    steps, errors : lengths of steps, and the error of the difference that each gives. On logarithmic axes they are a V:
+        on the right the difference is not yet the derivative, on the left rounding is divided by the step.
+    """
+
+    analytic: float
+    numeric: float
+    error: float
+    slope: float
+    steps: Array
+    errors: Array
+
+
+def examine(value: Callable[[Array], float], x: Array, gradient: Array, *, directions: int = 4, seed: int = 0,
+            tolerance: float = TOLERANCE) -> Examination:
+    """Compare a gradient with differences along itself and along random directions; the one with the largest error.
+
+    Along itself a wrong factor shows in full, along random directions whatever else is wrong.
+
+    No length of step has to be given. Of all in `LADDER` the one is taken whose difference agrees best with those of
+    its neighbours. The gradient has no part in that choice, so a wrong one cannot pass by it.
+
+    Parameters
+    ----------
+    value : ``x -> float``, in float64.
+    x : float64 array of any shape.
+    gradient : what is said to be that of `value` at `x`.
+    directions : how many, its own among them.
+    tolerance : the largest error that counts as none, for `Examination.slope`: the first-order part that such an error
+        leaves in the remainder is not looked at.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> found = examine(lambda x: float((x**4).sum()), x, 4 * x**3)
+    >>> found.error < 1e-9, round(found.slope, 2)
+    (True, 2.0)
+    >>> found = examine(lambda x: float((x**4).sum()), x, 1.001 * 4 * x**3)
+    >>> round(found.error, 6), found.slope < 1.5
+    (0.000999, True)
+    """
+    x, gradient = np.asarray(x, dtype=np.float64), np.asarray(gradient, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    length = float(np.linalg.norm(gradient))
+    own = [gradient] if length > 0 else []
+    found = []
+    for v in own + [rng.standard_normal(x.shape) for _ in range(directions - len(own))]:
+        v = v / np.linalg.norm(v)
+        ahead, behind = (np.array([value(x + sign * step * v) for step in LADDER]) for sign in (1, -1))
+        found.append(_examination(float(value(x)), ahead, behind, float((gradient * v).sum()),
+                                  length / np.sqrt(x.size), tolerance))
+    return max(found, key=lambda one: np.nan_to_num(one.error, nan=np.inf))
+
+
+def _examination(value: float, ahead: Array, behind: Array, analytic: float, typical: float,
+                 tolerance: float) -> Examination:
+    """From the values at 0, ahead and behind, by all steps of the ladder."""
+    odd, steps = ahead - behind, LADDER[1:]
+    numeric = (8 * odd[1:] - odd[:-1]) / (12 * steps)  # as `derivative`, with h and 2 h
+    jumps = np.abs(np.diff(numeric))
+    best = 1 + int(np.nan_to_num(np.maximum(jumps[1:], jumps[:-1]), nan=np.inf).argmin())
+    scale = max(abs(numeric[best]), abs(analytic), typical, 1e-300)
+    errors = np.abs(numeric - analytic) / scale
+    remainders = np.abs(ahead - value - LADDER * analytic)
+    noise = max(float(np.abs(ahead + behind - 2 * value)[-3:].max()), np.finfo(float).eps * abs(value))
+    seen = np.flatnonzero(remainders > np.maximum(100 * noise, tolerance * scale * LADDER))[-6:]
+    # The median from step to step, of which one that crosses a kink is no part.
+    slopes = np.diff(np.log(remainders[seen])) / np.diff(np.log(LADDER[seen]))
+    slope = np.median(slopes) if len(slopes) >= 3 else np.nan
+    return Examination(analytic, float(numeric[best]), float(errors[best]), float(slope), steps, errors)

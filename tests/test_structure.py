@@ -69,6 +69,7 @@ LEVELS = {
     "inputs": 10,
     "load": 10,
     "results": 10,
+    "checks": 11,
     "run": 11,
     "callbacks": 12,
     "transfer": 12,
@@ -371,7 +372,7 @@ def test_importing_the_package_is_cheap():
     assert heavy_modules("import nst_np") == []
 
 
-@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main"])
+@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main", "gradcheck_main"])
 def test_help_is_cheap(main):
     code = f"""
 from nst_np.cli import {main}
