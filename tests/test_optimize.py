@@ -277,14 +277,14 @@ def test_what_is_saved_at_any_iterate_goes_on_to_the_same_end(method, dtype, set
 
         if state is not None and "redraw_every" in settings:
             where[:] = drawn
-        run = Minimization(function, np.full(10, -1.5, dtype), method=method, learning_rate=0.02, iterations=30,
+        run = Minimization(function, np.full(10, -1.5, dtype), method=method, learning_rate=0.02, iterations=14,
                            redraw=redraw if "redraw_every" in settings else None, state=state, **settings)
         for iterate in run:
             yield iterate.iteration, iterate.value, iterate.x.tolist(), pickle.dumps((run.saved(), where[0]))
         yield run.nfev, run.status, run.message, run.best.value, run.best.x.tolist(), run.best.rest
 
     whole = list(run())
-    assert len(whole) > 25
+    assert len(whole) > 12
     for stop, (*_, saved) in enumerate(whole[:-1]):
         rest = list(run(*pickle.loads(saved)))
         assert [row[:3] for row in rest[:-1]] == [row[:3] for row in whole[stop + 1 : -1]]
