@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 
 from nst_np.backend import Backend
 from nst_np.canvas import Pixels
 from nst_np.config import LONG, WRITES, Config, format_config, format_option, option_names, parse_config
 from nst_np.errors import InputError
 from nst_np.files import check_can_write, open_file, replacing
+from nst_np.network import FeatureNetwork
 from nst_np.optimize import State
 from nst_np.version import VERSION
 
@@ -37,7 +39,7 @@ class Checkpoint:
     Attributes
     ----------
     config : its settings.
-    inputs : what else it depends on: digests of its images, its network with the digest of its weights, its device.
+    inputs : what else it depends on (`inputs_of`).
     stage : the index in `nst_np.forecast.Plan.schedule` of what is worked on.
     start : (H, W, 3) float32, the canvas that the stage began with.
     state : of the optimiser there (`nst_np.optimize.Minimization.saved`), and ``drawn_x``, where random places were
@@ -111,7 +113,8 @@ class Checkpoint:
         state |= {name.removeprefix("state "): arrays[name] for name in arrays if name.startswith("state ")}
         jpegs, frames, end = arrays["frames"].tobytes(), [], 0
         for iteration, seconds, length in about["frames"]:
-            frames.append((iteration, seconds, jpegs[end : end + length]))
+            if about["history"] and iteration <= about["done"]:
+                frames.append((iteration, seconds, jpegs[end : end + length]))
             end += length
         return cls(Config(**parse_config(about["settings"], "settings")), about["inputs"], about["stage"],
                    arrays["start"], state, about["done"], about["nfev"], about["seconds"], about["history"],
@@ -136,7 +139,7 @@ class Checkpoint:
                                  f"not {format_option(new) or 'not set'}; expected the same")
 
     def check_inputs(self, inputs: Mapping[str, Any]) -> None:
-        """Raise an `InputError` that names what is not what the run began with, of some of its inputs."""
+        """Raise an `InputError` that names what is not what the run began with."""
         for name, now in inputs.items():
             before = self.inputs.get(name)
             if before != now:
@@ -148,16 +151,18 @@ class Checkpoint:
 IMAGES = ("content image", "style images", "initial image", "maps and masks")
 
 
-def digests(*inputs: Sequence[np.ndarray | None]) -> dict[str, str]:
-    """Of the images of a run, each of IMAGES an array or several: what they are compared by."""
-    found = {}
+def inputs_of(network: FeatureNetwork, *inputs: Sequence[np.ndarray | None]) -> dict[str, Any]:
+    """What a run depends on beside its settings: by digests of its images, each of IMAGES as one array or several."""
+    found: dict[str, Any] = {}
     for name, arrays in zip(IMAGES, inputs, strict=True):
         digest = hashlib.sha256()
         for array in arrays:
             digest.update(repr(None if array is None else (array.shape, array.dtype.str)).encode())
             digest.update(b"" if array is None else np.ascontiguousarray(array).data)
         found[name] = digest.hexdigest()
-    return found
+    # Other libraries may round differently, and SciPy's L-BFGS-B arrange its arrays differently.
+    return {**found, "network": network.name, "weights": network.checksum, "device": network.backend.device,
+            "libraries": f"NumPy {np.__version__}, SciPy {scipy.__version__}"}
 
 
 def _bytes(data: bytes) -> np.ndarray:

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -64,26 +63,16 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
     shape = picture_shape(config, pixels, styles)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha, config.bits)
-    recorder = report.Recorder(config.save_every)
-    if resumed is not None:
-        before = [report.Frame(*frame) for frame in resumed.frames if resumed.history and frame[0] <= resumed.done]
-        recorder = report.Recorder(config.save_every, before)
-        command = resumed.command or command
-    seen: list[Callback] = list(watchers)
-    if config.save_every:
-        seen.append(frames)
-    if config.report is not None:
-        seen.append(recorder)
-
-    def also() -> dict[str, Any]:
-        kept = () if config.report is None else [dataclasses.astuple(frame) for frame in recorder.frames]
-        return {"command": command, "frames": kept}
+    before = [] if resumed is None else [report.Frame(*frame) for frame in resumed.frames]
+    recorder = report.Recorder(config.save_every, before)
+    command = command if resumed is None else resumed.command or command
+    keeper = keeper or Keeper(None, 0, say)
+    seen = [*watchers, *([frames] if config.save_every else ()), *([recorder] if config.report is not None else ())]
 
     def callback(step: Step) -> None:
         for watcher in seen:
             watcher(step)
-        if keeper is not None:
-            keeper(run, also)
+        keeper(run, lambda: {"command": command, "frames": list(map(dataclasses.astuple, recorder.frames))})
 
     def save(result: StylizeResult) -> Path | None:
         _save(config, command, alpha, result)
@@ -105,8 +94,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
         save(error.result)
         raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
     page = save(result)
-    if keeper is not None:
-        keeper.end(is_done=result.status != "interrupted")
+    keeper.end(is_done=result.status != "interrupted")
     if frames.error is not None:
         raise NSTError(f"frames are missing, because of {frames.error}; the picture itself is in {config.output!r}")
     return result, page

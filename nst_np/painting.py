@@ -13,16 +13,24 @@ from nst_np.objective import Objective
 class Painting:
     """An objective as a function of the vectors of a `Descent`.
 
+    Parameters
+    ----------
+    objective : as it is at the beginning.
+    descent : whose vectors.
+    state : what `saved` has added to is taken out again, and what it says was drawn is drawn; None at the beginning.
+
     Attributes
     ----------
     terms : the losses at the latest evaluation.
-    drawn : after how many iterations, and at which vector, the objective was drawn again; None if it was not.
+    is_drawn : whether the objective looks at random places.
     """
 
-    def __init__(self, objective: Objective, descent: Descent) -> None:
-        self._objective, self._descent = objective, descent
+    def __init__(self, objective: Objective, descent: Descent, state: optimize.State | None = None) -> None:
+        self._objective, self._descent, self.is_drawn = objective, descent, objective.is_drawn
         self.terms: dict[str, float] = {}
-        self.drawn: tuple[int, optimize.Vector] | None = None
+        self._drawn_x: optimize.Vector | None = None
+        if state is not None and "drawn_x" in state:
+            self.redraw(state["drawn"], descent.xp.asarray(state.pop("drawn_x")))
 
     def __call__(self, x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
         """Value, gradient and losses at a vector."""
@@ -32,8 +40,12 @@ class Painting:
 
     def redraw(self, iteration: int, x: optimize.Vector) -> None:
         """Draw what is drawn again, after so many iterations, for the picture that x is."""
-        self.drawn = iteration, x
+        self._drawn_x = x
         self._objective = self._objective.redrawn(iteration, self._descent.image(x))
+
+    def saved(self, state: optimize.State) -> optimize.State:
+        """A state of the minimisation, if there is one, with what it takes to draw the same again."""
+        return state if not state or self._drawn_x is None else {**state, "drawn_x": self._drawn_x}
 
 
 @dataclass(frozen=True)

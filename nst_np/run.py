@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
-from nst_np.checkpoint import Checkpoint, digests
+from nst_np.checkpoint import Checkpoint, inputs_of
 from nst_np.coloring import coloring_of
 from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent, Place
@@ -74,26 +74,17 @@ class Steps:
         shape = picture_shape(config, content, styles)
         self._guides = guides or Guides()
         self._coloring = coloring = coloring_of(config, content, palette, self._guides.keep)
-        given = [content, *styles]
+        given = content, styles
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
         self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
-        guides_ = self._guides
-        self._inputs: dict[str, object] = {**digests(
-            [given[0], content], [*given[1:], *styles], [self._initial],
-            [guides_.content, *guides_.styles, guides_.strength, guides_.keep])}
-        if resumed is not None:
-            resumed.check_inputs(self._inputs)
         self.network = network or load_network(
             config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
             pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
             threads=config.threads, taps=_taps(config), progress=progress, say=say)
         say(f"network {_describe(self.network)}")
-        of_network = {"network": self.network.name, "weights": self.network.checksum,
-                      "device": self.network.backend.device}
-        self._inputs |= of_network
-        if resumed is not None:
-            resumed.check_inputs(of_network)
+        self._inputs = inputs_of(self.network, [given[0], content], [*given[1], *styles], [self._initial],
+                                 self._guides.arrays)
         content_seen = content is not None and config.most_content > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
         self.plan = Plan(config, shape, content_seen, styles_seen, self._guides)
@@ -105,15 +96,16 @@ class Steps:
         self.history: list[dict[str, float]] = []
         self.done = 0
         self._nfev, self._start = 0, time.perf_counter()
-        self._resumed = resumed
-        if resumed is not None:
-            self.history, self.done, self._nfev = list(resumed.history), resumed.done, resumed.nfev
-            say(f"going on after iteration {self.done} of {self.iterations}")
         self._checkpoint: Callable[[], Checkpoint] | None = None  # of the step that the caller has
         self._best: Best | None = None
         self._carried: tuple[optimize.State | None, Place] | None = None  # from one size to the next
         self._has_begun = False
         self._end: tuple[str, str] | None = None  # status and message, when there is no step left
+        self._resumed = resumed
+        if resumed is not None:
+            resumed.check_inputs(self._inputs)
+            self.history, self.done, self._nfev = list(resumed.history), resumed.done, resumed.nfev
+            say(f"going on after iteration {self.done} of {self.iterations}")
 
     def forecast(self) -> Estimate:
         """What the run will take."""
@@ -190,7 +182,7 @@ class Steps:
                 continue
             else:
                 start, state, self._resumed = resumed.start, resumed.taken() or None, None
-            status, message = yield from self._one_stage(self._objective(stage, start), start, number, state)
+            status, message = yield from self._one_stage(start, number, state)
             if self.done == self._last < self.iterations:
                 self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
                 return
@@ -206,12 +198,12 @@ class Steps:
             start = canvas.next_start(self._best.pixels, start)
         return canvas.extend(start, self.plan.margin(factor))
 
-    def _one_stage(self, objective: Objective, start: Pixels, number: int,
+    def _one_stage(self, start: Pixels, number: int,
                    state: optimize.State | None) -> Generator[Step, None, tuple[str, str]]:
         stage = self.plan.schedule[number]
         place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
         descent = Descent(self.config, self.network.backend, start.shape, self._kept(stage.factor))
-        painting = Painting(objective, descent)
+        painting = Painting(self._objective(stage, start), descent, state)
         begun = self.done, self._nfev, len(self.history)
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
@@ -224,11 +216,8 @@ class Steps:
 
         carried = self._carried and descent.carried(*self._carried, place)
         self._carried = None
-        if state is not None and "drawn_x" in state:
-            painting.redraw(state["drawn"], descent.xp.asarray(state.pop("drawn_x")))
         minimization = descent.minimization(function, start, stage.iterations, carried,
-                                            painting.redraw if objective.is_drawn else None, state)
-        del objective
+                                            painting.redraw if painting.is_drawn else None, state)
         if state is not None:
             state.clear()  # arrays that nobody else is to keep
             self._best = best()
@@ -242,7 +231,7 @@ class Steps:
             step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
                         self._work(stage, iterate.iteration), descent.image(iterate.x), self._coloring.picture)
             self.history.append(step.row())
-            self._checkpoint = lambda: self._taken(number, start, minimization.saved(), painting.drawn, begun)
+            self._checkpoint = lambda: self._taken(number, start, painting.saved(minimization.saved()), begun)
             try:
                 yield step
             finally:
@@ -252,11 +241,8 @@ class Steps:
         self._best, self._carried = best(), (optimize.moments(minimization.state), place)
         return minimization.status, minimization.message
 
-    def _taken(self, stage: int, start: Pixels, state: optimize.State, drawn: tuple[int, optimize.Vector] | None,
-               begun: tuple[int, int, int]) -> Checkpoint:
+    def _taken(self, stage: int, start: Pixels, state: optimize.State, begun: tuple[int, int, int]) -> Checkpoint:
         """The checkpoint of a step; or where there is no state, of the beginning of its stage."""
-        if state and drawn is not None:
-            state["drawn_x"] = drawn[1]
         done, nfev, rows = (self.done, self._nfev, len(self.history)) if state else begun
         return Checkpoint(self.config, self._inputs, stage, start, state, done, nfev, time.perf_counter() - self._start,
                           self.history[:rows])
