@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nst_np import images
 from nst_np.canvas import Pixels
-from nst_np.colors import SPACES, GreyLevels, Moments, greys, is_grey, moments, moved, with_lightness
+from nst_np.colors import SPACES, GreyLevels, Moments, greys, is_grey, mixed, moments, moved, with_lightness
 from nst_np.config import ARRAY, WORDS, Config
 from nst_np.errors import InputError
 
@@ -32,24 +34,28 @@ class Coloring:
         return painted
 
 
-class PaletteColoring(Coloring):
-    """Both images are moved to a third one's colours, and so is the picture."""
+class Recoloring(Coloring):
+    """Images are as they are, and what was painted is moved to the colours of some pictures."""
 
-    def __init__(self, space: str, palette: Pixels) -> None:
+    def __init__(self, space: str, palette: Sequence[Pixels], shares: Sequence[float] | None = None) -> None:
         self._space = SPACES[space]
-        self._is_grey = is_grey(palette)
-        self._moments = moments(self._space, palette)
+        self._is_grey = all(map(is_grey, palette))
+        self._moments = mixed([moments(self._space, each) for each in palette], shares or [1.0] * len(palette))
+
+    def picture(self, painted: Pixels) -> Pixels:
+        """It is moved to the palette."""
+        picture = moved(self._space, painted, self._moments)
+        return greys(picture) if self._is_grey else picture
+
+
+class PaletteColoring(Recoloring):
+    """Both images are moved to a third one's colours, and so is the picture."""
 
     def content(self, pixels: Pixels) -> Pixels:
         """It is moved to the palette."""
         return moved(self._space, pixels, self._moments)
 
     style = content
-
-    def picture(self, painted: Pixels) -> Pixels:
-        """It is moved to the palette, once more."""
-        picture = moved(self._space, painted, self._moments)
-        return greys(picture) if self._is_grey else picture
 
 
 class PhotoColoring(PaletteColoring):
@@ -125,44 +131,42 @@ class KeptColoring(Coloring):
         return picture
 
 
-def coloring_of(config: Config, content: Pixels | None, palette: Pixels | None = None,
+def coloring_of(config: Config, content: Pixels | None, styles: Sequence[Pixels], palette: Pixels | None = None,
                 keep: Pixels | None = None) -> Coloring:
-    """What the settings ask for, of a run with that content image.
+    """What the settings ask for, of a run with those images.
 
     Parameters
     ----------
-    content : (H, W, 3).
+    content, styles : (H, W, 3) each.
     palette : one that was given in memory.
     keep : (H, W, 1), how much of the content image is kept; None for nothing.
 
     Raises
     ------
     InputError
-        If there is no content image to have colours of, or a space without lightness, or a file that cannot be read.
+        If there is no image to have colours of, or a space without lightness, or a file that cannot be read.
     """
-    coloring = _coloring_of(config, content, palette)
+    coloring = _coloring_of(config, content, styles, palette)
     if keep is None or content is None or config.colors == "style":  # as which what is kept is kept already
         return coloring
     return KeptColoring(coloring, content, keep)
 
 
-def _coloring_of(config: Config, content: Pixels | None, palette: Pixels | None) -> Coloring:
-    """The same where nothing is kept.
-
-    Raises
-    ------
-    InputError
-        If there is no content image to have colours of, or a space without lightness, or a file that cannot be read.
-    """
+def _coloring_of(config: Config, content: Pixels | None, styles: Sequence[Pixels], palette: Pixels | None) -> Coloring:
+    """The same where nothing is kept."""
     colors, space = config.colors, config.color_space
     if colors == "style":
         return Coloring()
+    if colors == "recolored":
+        if not styles:
+            raise InputError("colors is 'recolored', but there is no style image; expected 'style' or a file")
+        return Recoloring(space, styles, config.style_blend)
     if colors not in WORDS["colors"]:
-        return PaletteColoring(space, _palette(config) if palette is None else palette)
+        return PaletteColoring(space, [_palette(config) if palette is None else palette])
     if content is None:
         raise InputError(f"colors is {colors!r}, but there is no content image; expected 'style' or a file")
     if colors == "photo":
-        return PhotoColoring(space, content)
+        return PhotoColoring(space, [content])
     if not SPACES[space].has_lightness:
         raise InputError(f"color_space {space!r} has no lightness, which colors {colors!r} needs; all others have")
     return {"luminance": LuminanceColoring, "chroma": ChromaColoring}[colors](space, content)

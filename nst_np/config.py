@@ -48,7 +48,7 @@ WORDS = {
     "content_regions": (),
     "keep": (),
     "strength": (),
-    "colors": ("style", "photo", "luminance", "chroma"),
+    "colors": ("style", "recolored", "photo", "luminance", "chroma"),
     "init": ("content", "grey", "noise", "style", "mix"),
     "weights": ("auto", "exact", "compact", "random"),
 }
@@ -79,7 +79,7 @@ class Config:
     content: str | None = _option(None, "images", "the photograph whose scene is kept; 'none' for a texture of the style alone", metavar="FILE")
     style: Files | None = _option(None, "images", "the painting whose colours and strokes are taken, or several of them; 'none' to reconstruct the content alone", metavar="FILE")
     style_blend: Shares | None = _option(None, "images", "shares of several style images (default: equal)", metavar="X,…")
-    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
+    colors: str = _option("style", "images", "whose colours the picture has: 'style', the painting's, as the losses find them; 'recolored', the painting's, to which the picture is moved after the run; 'photo', the photograph's, to which the painting is moved before the run; 'luminance', the photograph's, laid over painted lightness; 'chroma', the same after a run in colour; or those of a file", metavar="WHAT")
     color_space: str = _option("oklab", "images", "where colours are compared and exchanged", choices=COLOR_SPACES)
     output: str | None = _option(None, "images", "the picture to write: .png, .jpg, .tif or .webp", metavar="FILE")
     size: int = _option(512, "images", "longer side of the picture, pixels (see fit)", metavar="N", minimum=16, maximum=20000)
@@ -127,6 +127,7 @@ class Config:
     carry_moments: bool = _option(False, "optimizer", "adam begins each size with the moments of the one before, enlarged, instead of none")
     average: float | None = _option(None, "optimizer", "the picture is the moving average of the iterates at its size, of this decay: 0.99 is about the last hundred (default: the iterate with the smallest loss)", metavar="X", above=0, maximum=0.9999)
     parametrization: str = _option("pixels", "optimizer", "what is optimised: 'pixels', or the coefficients of their 'laplacian' pyramid, by which a step can move large areas", choices=PARAMETRIZATIONS)
+    final_parametrization: str | None = _option(None, "optimizer", "the same of the final pass; 'laplacian' paints smooth strokes there (default: that of all sizes)", choices=PARAMETRIZATIONS)
     bounds: bool = _option(False, "optimizer", "keep pixels within 0–255 all the time, not only in the output")
 
     init: str = _option("content", "start", "initial image: 'content', 'grey', 'noise' (grey, with noise), 'style', 'mix' (of content and noise) or a file; noise where there is no content", metavar="WHAT")
@@ -156,10 +157,11 @@ class Config:
             raise InputError("content_weight and style_weight are both 0: nothing to minimise")
         if self.bounds and self.optimizer == "lbfgs-own":
             raise InputError("optimizer 'lbfgs-own' cannot keep pixels within bounds; all others can")
-        if self.bounds and self.parametrization == "laplacian":
-            raise InputError("parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can")
-        if self.tileable and self.parametrization == "laplacian":
-            raise InputError("parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
+        for name in ("parametrization", "final_parametrization"):
+            if self.bounds and getattr(self, name) == "laplacian":
+                raise InputError(f"{name} 'laplacian' cannot keep pixels within bounds; 'pixels' can")
+            if self.tileable and getattr(self, name) == "laplacian":
+                raise InputError(f"{name} 'laplacian' has edges, and a tileable picture has none; 'pixels' has none")
         if self.keep is not None and self.content == NO_IMAGE:
             raise InputError(f"keep is {self.keep!r}, but there is no content image to keep anything of")
         if self.keep is not None and self.tileable:

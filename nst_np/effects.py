@@ -63,7 +63,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.normalization != "relative":
         yield "center_content", f"normalization {config.normalization} has no such"
     if config.final_style_loss is None:
-        yield "final_content_weight", "there is no final pass"
+        yield "final_content_weight final_parametrization", "there is no final pass"
     if config.most_content == 0:
         yield "content_layers content_loss center_content strength", "content_weight is 0"
     if no_content:

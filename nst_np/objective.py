@@ -48,7 +48,8 @@ class Objective:
     ----------
     network : where features come from.
     terms : losses to add to those that are built from what follows.
-    content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss.
+    content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss. With a
+        `content_weight` of 0 it still says which places of the style some kinds of style loss take.
     style : (H', W', 3) RGB 0–255, of any size, or a list of several. None for no style loss.
     content_layers, style_layers : ``{layer: w_l}``; by default `FeatureNetwork.default_layers`.
     content_weight, style_weight, tv_weight : α, β and the weight of the total variation.
@@ -125,7 +126,7 @@ class Objective:
         _check_guides(picture, styles, content_guides, style_guides, strength)
         carrier = Carrier(self.network, inside)
         built = list(terms or ())
-        if content is not None:
+        if content is not None and content_weight != 0:
             built += content_terms(self.network, content, content_layers, content_weight, kinds=content_loss,
                                    normalization=normalization, center=center_content,
                                    shapes=[style.shape for style in styles], strength=strength)

@@ -1,4 +1,4 @@
-"""Named systems: the settings that make nst_np compute what a report or a published program describes.
+"""Named systems: settings for what a report or a published program describes, and `strokes`, a mixture of our own.
 
 Where each value is from, and where a system must differ from its model, is in docs/experiments.md.
 """
@@ -21,7 +21,8 @@ class Preset:
     ----------
     name, title : what it is called, and one line on what it is.
     settings : fields of `nst_np.Config`. Those that are not named keep their defaults.
-    architecture : the VGG that the system has. Of VGG19 the settings say nothing: ``"auto"`` is VGG19 where it can be.
+    architecture : the VGG that the system has, if it has one. Of VGG19 the settings say nothing: ``"auto"`` is VGG19
+        where it can be.
     """
 
     name: str
@@ -129,6 +130,15 @@ _SYSTEMS = (
         coarse_to_fine=None,
     ),
     _preset(
+        "nnst", "NNST: nearest neighbours of places, then of positions, Adam on a Laplacian pyramid", "vgg16",
+        size=512, fit="longer",
+        network="vgg16", pooling="max",
+        style_loss={"nearest": 1.0}, final_style_loss={"nearest-by-layer": 1.0}, colors="recolored",
+        content_weight=0.0, style_weight=1.0, normalization="mean",
+        optimizer="adam", iterations=200, learning_rate=0.51, parametrization="laplacian", init="content",
+        coarse_to_fine=4,
+    ),
+    _preset(
         "spst", "SPST: Gram matrices, means and deviations, fewer and fewer iterations at sizes from 724 pixels up",
         pooling="max",
         content_layers={"relu4_2": 1.0}, style_layers=_blocks("relu{}_1", 1.0),
@@ -152,6 +162,10 @@ _SYSTEMS = (
         optimizer="lbfgs", iterations=100, init="content", coarse_to_fine=3,
     ),
 )
+_OURS = Preset(
+    "strokes", "our own: Wasserstein style, then a final pass of nearest neighbours, for crisp strokes",
+    {"style_loss": {"wasserstein": 1.0}, "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.05,
+     "final_parametrization": "laplacian", "colors": "recolored"}, architecture="")
 # fmt: on
 
 
@@ -172,7 +186,7 @@ _VARIANTS = (
              colors="luminance", color_space="yuv"),
 )
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (*_SYSTEMS, *_VARIANTS)}
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_OURS, *_SYSTEMS, *_VARIANTS)}
 
 
 def preset(name: str) -> Preset:

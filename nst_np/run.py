@@ -73,7 +73,7 @@ class Steps:
             content = canvas.closed(content)
         shape = picture_shape(config, content, styles)
         self._guides = guides or Guides()
-        self._coloring = coloring = coloring_of(config, content, palette, self._guides.keep)
+        self._coloring = coloring = coloring_of(config, content, styles, palette, self._guides.keep)
         given = content, styles
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
@@ -202,7 +202,8 @@ class Steps:
                    state: optimize.State | None) -> Generator[Step, None, tuple[str, str]]:
         stage = self.plan.schedule[number]
         place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
-        descent = Descent(self.config, self.network.backend, start.shape, self._kept(stage.factor))
+        config = self.plan.settings(stage.is_final)
+        descent = Descent(config, self.network.backend, start.shape, self._kept(stage.factor))
         painting = Painting(self._objective(stage, start), descent, state)
         begun = self.done, self._nfev, len(self.history)
 
@@ -238,7 +239,8 @@ class Steps:
                 self._checkpoint = None
             if self.done == self._last < self.iterations:
                 break
-        self._best, self._carried = best(), (optimize.moments(minimization.state), place)
+        moments = optimize.moments(minimization.state) if config.parametrization == "pixels" else None
+        self._best, self._carried = best(), (moments, place)
         return minimization.status, minimization.message
 
     def _taken(self, stage: int, start: Pixels, state: optimize.State, begun: tuple[int, int, int]) -> Checkpoint:
@@ -312,10 +314,9 @@ class Steps:
 
 def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
                  start: Pixels, guides: Guides) -> Objective:
-    """What the settings say is to be minimised, from `start` on. An image that weighs nothing is not looked at."""
+    """What the settings say is to be minimised, from `start` on."""
     return Objective(
-        network, content=content if config.content_weight else None,
-        style=list(styles) if styles and config.style_weight else None,
+        network, content=content, style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,

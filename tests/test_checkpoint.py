@@ -84,7 +84,8 @@ VARIANTS = {
     "random places and an average": {"style_loss": {"remd": 1.0}, "redraw": 2, "optimizer": "adam", "average": 0.5},
     "random directions": {"style_loss": {"sliced": 1.0}, "optimizer": "rmsprop"},
     "matches with the picture": {"style_loss": {"patches": 1.0}, "redraw": 2, "optimizer": "lbfgs-own"},
-    "a final pass": {"final_style_loss": {"nearest": 1.0}, "final_content_weight": 0.1},
+    "a final pass": {"final_style_loss": {"nearest": 1.0}, "final_content_weight": 0.1, "coarse_to_fine": 1,
+                     "final_parametrization": "laplacian"},
     "the photograph's colours": {"colors": "luminance"},
     "an end before the end": {"stop_after": 7},
 }

@@ -12,6 +12,7 @@ from scipy.linalg import sqrtm
 import nst_np
 from nst_np import colors, steps, stylize
 from nst_np.coloring import coloring_of
+from nst_np.colors import mixed, moments
 from nst_np.colors.matching import GAIN, monge_kantorovich
 from nst_np.colors.spaces import to_coordinates, to_pixels
 from nst_np.config import COLOR_SPACES, WORDS, Config
@@ -219,6 +220,29 @@ def test_photo_moves_the_painting_before_the_run(photo, painting):
     assert (result.image == stylize(photo, colors.transfer(painting, photo), **QUICK).image).all()
 
 
+def test_recolored_moves_the_picture_to_the_paintings_colours(photo, painting):
+    content, style, initial = seen_by(photo, painting, colors="recolored")
+    assert (content == photo).all()
+    assert (style == painting).all()
+    assert (initial == photo).all()
+    plain = stylize(photo, painting, **QUICK)
+    result = stylize(photo, painting, **QUICK, colors="recolored")
+    np.testing.assert_allclose(result.pixels, colors.transfer(plain.pixels.clip(0, 255), painting), atol=0.5)
+    reds = np.zeros_like(painting) + np.array([200, 20, 20], np.uint8)
+    wanted = mixed([moments(OKLAB, painting), moments(OKLAB, reds)], (3, 1))
+    together = moments(OKLAB, np.concatenate([painting] * 3 + [reds]))
+    np.testing.assert_allclose(wanted.mean, together.mean, atol=1e-12)
+    np.testing.assert_allclose(wanted.covariance, together.covariance, atol=1e-12)
+    blended = stylize(photo, [painting, reds], **QUICK, colors="recolored", style_blend=(3, 1))
+    for got, expected in zip(statistics(blended.pixels), (wanted.mean, wanted.covariance), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-2)
+
+
+def test_recolored_greys_are_grey(photo):
+    grey = np.repeat(photo[..., :1], 3, axis=2)
+    assert is_grey(stylize(photo, grey, **QUICK, colors="recolored").pixels)
+
+
 def test_luminance_paints_lightness_and_keeps_the_chroma(photo, painting):
     content, style, initial = seen_by(photo, painting, colors="luminance")
     for seen in (content, style, initial):
@@ -322,6 +346,12 @@ def test_colours_of_a_photograph_need_one(painting, mode):
         stylize(None, painting, **QUICK, size=48, colors=mode)
 
 
+def test_colours_of_a_painting_need_one(photo):
+    message = "^colors is 'recolored', but there is no style image; expected 'style' or a file$"
+    with pytest.raises(InputError, match=message):
+        stylize(photo, None, **QUICK, colors="recolored")
+
+
 def test_a_texture_has_the_colours_of_a_file(painting, photo):
     result = stylize(None, painting, **QUICK, size=48, colors=photo)
     np.testing.assert_allclose(statistics(result.pixels)[0], statistics(photo)[0], atol=0.02)
@@ -348,7 +378,7 @@ def test_the_image_of_colours_is_not_overwritten(folder):
 
 def test_arrays_stay_as_they_are(photo, painting):
     copies = photo.copy(), painting.copy()
-    coloring = coloring_of(Config(colors="luminance"), photo.astype(np.float32))
+    coloring = coloring_of(Config(colors="luminance"), photo.astype(np.float32), [])
     painted = painting.astype(np.float32)
     coloring.picture(painted)
     coloring.style(painted)

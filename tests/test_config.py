@@ -82,6 +82,8 @@ ODD_NAMES = [
      "parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can"),
     ({"tileable": True, "parametrization": "laplacian"},
      "parametrization 'laplacian' has edges, and a tileable picture has none; 'pixels' has none"),
+    ({"bounds": True, "final_parametrization": "laplacian"},
+     "final_parametrization 'laplacian' cannot keep pixels within bounds; 'pixels' can"),
     ({"average": 1.0}, "average must be at most 0.9999, not 1.0"),
     ({"growth": 1}, "growth must be at least 1.1, not 1.0"),
 ])
@@ -208,7 +210,7 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         changes[field.name] = data.draw(strategy, label=field.name)
     changes["bounds"] &= changes["optimizer"] != "lbfgs-own"  # which has none
     if changes["bounds"] or changes["tileable"]:
-        changes["parametrization"] = "pixels"  # the other has none
+        changes["parametrization"] = changes["final_parametrization"] = "pixels"  # the other has none
     if changes["tileable"]:
         changes["keep"] = None
     config = Config(**changes)

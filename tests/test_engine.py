@@ -240,10 +240,11 @@ def test_products(positions):
             np.testing.assert_allclose(total, 1 + Ft @ B, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("positions", [1, 7, 8, 64, 67])
+@pytest.mark.parametrize("positions", [1, 8, 67])
 @pytest.mark.parametrize(("channels", "outputs"), [(7, 5), (16, 12), (64, 64), (12, 198)])
-@pytest.mark.parametrize("layout", ["channels last", "channels first"])
+@pytest.mark.parametrize(("layout", "dtype"), [
+    ("channels last", "f8"), ("channels first", "f8"), ("channels first", "f4"),
+])  # fmt: skip
 def test_products_in_either_order_of_memory(layout, channels, outputs, positions, dtype):
     rng = np.random.default_rng(0)
     Ft, B = rng.standard_normal((positions, channels)), rng.standard_normal((channels, outputs))

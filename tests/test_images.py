@@ -794,8 +794,7 @@ def test_a_jpeg_that_the_caller_has_opened_keeps_its_size(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "1", "P", "CMYK", "I;16", "I", "F"])
-@pytest.mark.parametrize("profile", [None, linear_srgb_profile()])
-@pytest.mark.parametrize("fit", ["longer", "square"])
+@pytest.mark.parametrize(("profile", "fit"), [(None, "square"), (linear_srgb_profile(), "longer")])
 def test_the_pieces_that_are_converted_do_not_show(tmp_path, monkeypatch, mode, profile, fit):
     pixels = random_pixels(23, 17, 4)
     if mode in ("I;16", "I", "F"):
@@ -858,8 +857,7 @@ READ = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize(("order", "compressed"), [("II", False), ("MM", True)])
 @pytest.mark.parametrize("photometric", [WHITE_IS_ZERO, BLACK_IS_ZERO])
 @pytest.mark.parametrize(("bits", "sample_format"), [
     *((bits, UNSIGNED) for bits in (1, 2, 4, 8, 12, 16, 32, 64)), *((bits, SIGNED) for bits in (8, 16, 32, 64)),
@@ -1117,8 +1115,10 @@ def test_jpeg_keeps_full_colour_from_quality_ninety(tmp_path, quality, sampling)
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
-@pytest.mark.parametrize("with_alpha", [False, True])
-@pytest.mark.parametrize("settings", [SETTINGS, "", "plain", " \n\n ", "ü" * 10_000, "x = 1\n" * 8_000])
+@pytest.mark.parametrize(("settings", "with_alpha"), [
+    (SETTINGS, True), (SETTINGS, False), ("", False), ("plain", False), (" \n\n ", True), ("ü" * 10_000, True),
+    ("x = 1\n" * 8_000, False),
+])  # fmt: skip
 def test_settings_come_back_exactly(tmp_path, extension, with_alpha, settings):
     path = tmp_path / f"Zürich – 東京{extension}"
     alpha = np.full((8, 8), 200.0) if with_alpha else None

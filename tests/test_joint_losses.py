@@ -114,6 +114,17 @@ def test_content_is_nothing_at_the_photograph():
         assert evaluation.value < 1e-12
 
 
+def test_the_photograph_is_matched_without_a_content_loss_too():
+    photo, start, x = (image(45, 53, seed) for seed in (1, 4, 3))
+    settings = {"style": image(61, 50, 2), "style_loss": {"nearest": 1.0}}
+    one, other = (Objective(network("wavelet"), **settings, **given).evaluate(x)
+                  for given in ({"content": photo, "content_weight": 0.0, "picture": start},
+                                {"picture": 0.75 * photo + 0.25 * start}))
+    assert "content" not in one.terms
+    assert one.value == pytest.approx(other.value, rel=1e-12)
+    np.testing.assert_allclose(one.gradient, other.gradient, rtol=0, atol=1e-12 * np.abs(other.gradient).max())
+
+
 def test_another_draw_is_another_loss_at_the_same_places_for_all():
     objective, x = joint_objective("wavelet", (90, 80)), image(90, 80, 3)
     assert objective.is_drawn

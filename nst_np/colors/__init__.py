@@ -1,6 +1,6 @@
 """Colours of pictures: colour spaces, and pictures moved to the colours of others."""
 
-from nst_np.colors.matching import Moments, moments, moved, transfer
+from nst_np.colors.matching import Moments, mixed, moments, moved, transfer
 from nst_np.colors.recoloring import GreyLevels, greys, is_grey, with_lightness
 from nst_np.colors.spaces import SPACES, Space, gamma_coded, to_coordinates, to_pixels
 
@@ -12,6 +12,7 @@ __all__ = [
     "gamma_coded",
     "greys",
     "is_grey",
+    "mixed",
     "moments",
     "moved",
     "to_coordinates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,14 @@ def moments(space: Space, pixels: Array) -> Moments:
     total = by_bands(sums, pixels).sum(axis=0) / (pixels.shape[0] * pixels.shape[1])
     mean = total[0]
     return Moments(mean, total[1:] - np.outer(mean, mean))
+
+
+def mixed(each: Sequence[Moments], shares: Sequence[float]) -> Moments:
+    """Of the mixture of some pictures, of which only the ratios of their shares count."""
+    weights = np.asarray(shares, float) / sum(shares)
+    mean = sum(w * m.mean for w, m in zip(weights, each, strict=True))
+    squares = sum(w * (m.covariance + np.outer(m.mean, m.mean)) for w, m in zip(weights, each, strict=True))
+    return Moments(mean, squares - np.outer(mean, mean))
 
 
 def monge_kantorovich(C: Array, D: Array) -> Array:

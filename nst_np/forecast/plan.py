@@ -95,7 +95,8 @@ class Plan:
         if not is_final:
             return config
         weight = config.content_weight if config.final_content_weight is None else config.final_content_weight
-        return replace(config, style_loss=config.final_style_loss, content_weight=weight)
+        return replace(config, style_loss=config.final_style_loss, content_weight=weight,
+                       parametrization=config.final_parametrization or config.parametrization)
 
     @property
     def stages(self) -> list[Stage]:

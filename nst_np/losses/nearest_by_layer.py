@@ -13,9 +13,12 @@ from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.losses.base import JointLoss, Measure, Statistic, total
 from nst_np.losses.cosine import from_normalized, nearest, normalized
-from nst_np.losses.nearest import LAYERS
+from nst_np.losses.nearest import LAYERS as PUBLISHED
 from nst_np.losses.sampling import Grids, JointKind, Scale, Seen
 
+#: Without relu4_1 to relu4_3, which the paper has too: they paint the painting's motifs where there were things. In the
+#: authors' program, up to 512 pixels, these three hold what was computed for relu3_3.
+LAYERS = tuple(layer for layer in PUBLISHED if not layer.startswith("relu4"))
 PLACES, STYLE_PLACES = 2048, 4096  # positions of each layer that are looked at, and that they are matched with
 
 
