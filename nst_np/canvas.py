@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nst_np import images
+from nst_np.backend import Backend
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -90,6 +91,11 @@ def crop(canvas: Pixels, shape: tuple[int, ...]) -> Pixels:
     """The middle of a canvas, of the picture's shape (height, width, …)."""
     top, left = (canvas.shape[0] - shape[0]) // 2, (canvas.shape[1] - shape[1]) // 2
     return canvas[top : top + shape[0], left : left + shape[1]]
+
+
+def picture_of(whole: Any, shape: tuple[int, ...]) -> Pixels:
+    """The picture within its canvas, (H, W, 3) of any array module: float32, on the host."""
+    return crop(Backend.to_host(whole), shape).astype(np.float32)
 
 
 def next_start(painted: Pixels, initial: Pixels) -> Pixels:

@@ -38,6 +38,8 @@ DTYPES = ("float32", "float64")
 WEIGHTS_FORMATS = ("auto", "torchvision", "caffe")
 NO_IMAGE = "none"
 ARRAY = "array"  # what `init` and `colors` say of an image that was given in memory, and which they cannot hold
+CHECKPOINT_EVERY = 10  # minutes
+LONG = 600  # seconds that a run is foretold to take, from which on the command keeps a checkpoint unasked
 WRITES = ("output", "quality", "bits", "save_every", "history", "report")  # what is written, and how: only a command does
 
 #: What settings that name a file can say instead; `weights` also "random:SEED".

@@ -60,18 +60,26 @@ class Descent:
         """An array where the vectors are and in their precision."""
         return self._backend.asarray(array) if self._stays else self._backend.to_host(array).astype(np.float64)
 
+    def there(self, state: optimize.State) -> optimize.State:
+        """A state with its arrays where the vectors are."""
+        return {name: self.xp.asarray(value) if isinstance(value, np.ndarray) else value
+                for name, value in state.items()}
+
     def minimization(self, function: optimize.Function, start: Array, iterations: int,
                      carried: optimize.State | None = None,
-                     redraw: Callable[[int], None] | None = None) -> optimize.Minimization:
+                     redraw: Callable[[int, optimize.Vector], None] | None = None,
+                     state: optimize.State | None = None) -> optimize.Minimization:
         """Of a function, from an image on, and with what was `carried` from the size before.
 
-        If the function does not stay the same, `redraw` makes it another one.
+        If the function does not stay the same, `redraw` makes it another one. With a `state` of an earlier one, it goes
+        on from there.
         """
         adam = self.method == "adam"
         return optimize.Minimization(
             function, self.start(start), xp=self.xp, method=self.method, iterations=iterations,
             learning_rate=self._config.learning_rate, bounds=self._config.pixel_bounds, average=self._config.average,
             beta2=self._config.adam_beta2 if adam else None, carried=carried, redraw=redraw,
+            state=None if state is None else self.there(state),
             redraw_every=self._config.redraw,
         )
 

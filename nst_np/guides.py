@@ -42,6 +42,11 @@ class Guides:
     keep: Map | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def arrays(self) -> tuple[Map | None, ...]:
+        """All of them, one after the other."""
+        return self.content, *self.styles, self.strength, self.keep
+
     def resized(self, picture: tuple[int, int], styles: Sequence[tuple[int, ...]], margin: int = 0) -> Guides:
         """At other heights and widths of the picture and the styles, with a mirrored margin around the picture."""
         of_picture = (_resized(guide, picture, margin) for guide in (self.content, self.strength, self.keep))

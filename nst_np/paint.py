@@ -14,6 +14,7 @@ import numpy as np
 
 from nst_np import callbacks, images, report, transfer
 from nst_np.canvas import Pixels
+from nst_np.checkpoint import Checkpoint, Keeper
 from nst_np.config import NO_IMAGE, WORDS, Config, replace
 from nst_np.errors import InputError, NSTError, NumericalError
 from nst_np.guides import Guides
@@ -26,7 +27,8 @@ from nst_np.run import Steps
 
 
 def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
-          progress: bool = False, reads: Mapping[str, str | None] | None = None) -> tuple[StylizeResult, Path | None]:
+          progress: bool = False, reads: Mapping[str, str | None] | None = None, keeper: Keeper | None = None,
+          resumed: Checkpoint | None = None) -> tuple[StylizeResult, Path | None]:
     """Read the images that `config` names, make the picture, and write all that `config` wants written.
 
     Parameters
@@ -36,6 +38,8 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     watchers : each is called with every `nst_np.Step`.
     say, progress : for `nst_np.load_network`.
     reads : other files that the settings are from, by what they are called; they are not to be overwritten.
+    keeper : keeps a checkpoint until the picture is written.
+    resumed : one of the same run, to go on from.
 
     Returns
     -------
@@ -53,22 +57,22 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     KeyboardInterrupt
         At Ctrl-C before there is an image, or, with a message, when that has been saved.
     """
-    check(config, reads or {})
+    check(config, reads or {}, None if keeper is None else keeper.path)
     content, styles, guides = load_images(config)
     check_format(config, content, styles)
     pixels, alpha = (None, None) if content is None else (content.pixels, content.alpha)
     shape = picture_shape(config, pixels, styles)
     frames = callbacks.Frames(config.output or "", config.save_every, config.quality, shape, alpha, config.bits)
-    recorder = report.Recorder(config.save_every)
-    seen: list[Callback] = list(watchers)
-    if config.save_every:
-        seen.append(frames)
-    if config.report is not None:
-        seen.append(recorder)
+    before = [] if resumed is None else [report.Frame(*frame) for frame in resumed.frames]
+    recorder = report.Recorder(config.save_every, before)
+    command = command if resumed is None else resumed.command or command
+    keeper = keeper or Keeper(None, 0, say)
+    seen = [*watchers, *([frames] if config.save_every else ()), *([recorder] if config.report is not None else ())]
 
     def callback(step: Step) -> None:
         for watcher in seen:
             watcher(step)
+        keeper(run, lambda: {"command": command, "frames": list(map(dataclasses.astuple, recorder.frames))})
 
     def save(result: StylizeResult) -> Path | None:
         _save(config, command, alpha, result)
@@ -81,14 +85,16 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
             said = f"interrupted while the report was being written; the picture is in {config.output!r}"
             raise KeyboardInterrupt(said) from None
 
+    run = Steps(config, pixels, styles, guides=guides, say=say, progress=progress, resumed=resumed)
     try:
-        result = transfer.follow(Steps(config, pixels, styles, guides=guides, say=say, progress=progress), callback)
+        result = transfer.follow(run, callback)
     except NumericalError as error:
         if error.result is None:
             raise
         save(error.result)
         raise NumericalError(f"{error}; the last good image is in {config.output!r}") from error
     page = save(result)
+    keeper.end(is_done=result.status != "interrupted")
     if frames.error is not None:
         raise NSTError(f"frames are missing, because of {frames.error}; the picture itself is in {config.output!r}")
     return result, page
@@ -113,7 +119,7 @@ def check_format(config: Config, content: Picture | None, styles: Sequence[Pixel
         images.check_format(config.output, *shape)
 
 
-def check(config: Config, reads: Mapping[str, str | None]) -> None:
+def check(config: Config, reads: Mapping[str, str | None], checkpoint: Path | None = None) -> None:
     """Refuse before computing what would be refused after it, and what would overwrite a file that is being read.
 
     Raises
@@ -127,6 +133,10 @@ def check(config: Config, reads: Mapping[str, str | None]) -> None:
     images.check_writable(config.output, config.bits)
     if config.save_every:
         images.check_writable(frames.path(config.iterations))
+    for written in ("output", "history"):
+        target = getattr(config, written)
+        if checkpoint is not None and target is not None and _same_file(target, str(checkpoint)):
+            raise InputError(f"{written} and checkpoint are the same file, {target!r}")
     if config.history is not None:
         callbacks.check_history(config.history)
         if _same_file(config.history, config.output):

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_np import canvas, images
-from nst_np.backend import Backend
-from nst_np.canvas import Pixels
+from nst_np import images
+from nst_np.canvas import Pixels, picture_of
 from nst_np.coloring import Coloring
 from nst_np.config import Config, format_config, replace
 from nst_np.version import VERSION
@@ -162,8 +161,3 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
     """Rounded and clipped to 0–255."""
     rounded: np.ndarray = np.rint(pixels).clip(0, 255).astype(np.uint8)
     return rounded
-
-
-def picture_of(whole: np.ndarray, shape: tuple[int, int]) -> Pixels:
-    """The picture within its canvas."""
-    return canvas.crop(Backend.to_host(whole), shape).astype(np.float32)

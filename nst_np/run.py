@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
 from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
+from nst_np.checkpoint import Checkpoint, inputs_of
 from nst_np.coloring import coloring_of
 from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent, Place
@@ -22,8 +23,9 @@ from nst_np.inputs import initial_image, picture_shape
 from nst_np.load import Say, load_network, log, settled
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
+from nst_np.painting import Best, Painting
 from nst_np.registry import NETWORKS
-from nst_np.results import Step, StylizeResult, picture_of
+from nst_np.results import Step, StylizeResult
 from nst_np.terms import own_layers
 from nst_np.vgg import CONTENT_LAYERS, STYLE_LAYERS
 
@@ -41,24 +43,30 @@ class Steps:
     palette : pixels of any size, where the setting `colors` was given as an image in memory.
     guides : what differs by place, of the same sizes.
     network, say, progress : as for `nst_np.steps`.
+    resumed : a checkpoint of the same run, to go on from; its state is `taken`.
 
     Attributes
     ----------
     history : a dictionary for each step: iteration, seconds and every term of the objective.
     done : iterations so far, at all sizes.
     iterations : how many there will be at most.
+    foretold : seconds that it will take in all; None before the first step, and of a small run.
 
     Raises
     ------
     InputError
-        If an image or a setting cannot be used; and, by the first step, if the run would not fit into the free memory.
+        If an image or a setting cannot be used, or is not that of the checkpoint; and, by the first step, if the run
+        would not fit into the free memory.
     NumericalError
         By a step at which there is NaN or infinity.
     """
 
     def __init__(self, config: Config, content: Pixels | None, styles: Sequence[Pixels], *,
                  initial: Pixels | None = None, palette: Pixels | None = None, guides: Guides | None = None,
-                 network: FeatureNetwork | None = None, say: Say = log, progress: bool = False) -> None:
+                 network: FeatureNetwork | None = None, say: Say = log, progress: bool = False,
+                 resumed: Checkpoint | None = None) -> None:
+        if resumed is not None:
+            resumed.check_settings(config)
         if config.style_blend is not None and styles:
             check_shares(config.style_blend, len(styles))
         if config.tileable and content is not None:
@@ -66,6 +74,7 @@ class Steps:
         shape = picture_shape(config, content, styles)
         self._guides = guides or Guides()
         self._coloring = coloring = coloring_of(config, content, styles, palette, self._guides.keep)
+        given = content, styles
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
         self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
@@ -74,6 +83,8 @@ class Steps:
             pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
             threads=config.threads, taps=_taps(config), progress=progress, say=say)
         say(f"network {_describe(self.network)}")
+        self._inputs = inputs_of(self.network, [given[0], content], [*given[1], *styles], [self._initial],
+                                 self._guides.arrays)
         content_seen = content is not None and config.most_content > 0
         styles_seen = tuple((style.shape[0], style.shape[1]) for style in styles if config.style_weight > 0)
         self.plan = Plan(config, shape, content_seen, styles_seen, self._guides)
@@ -81,13 +92,20 @@ class Steps:
         for note in self._guides.notes:
             say(note)
         self.iterations = self.plan.iterations
+        self.foretold: float | None = None
         self.history: list[dict[str, float]] = []
         self.done = 0
         self._nfev, self._start = 0, time.perf_counter()
-        self._best: _Best | None = None
+        self._checkpoint: Callable[[], Checkpoint] | None = None  # of the step that the caller has
+        self._best: Best | None = None
         self._carried: tuple[optimize.State | None, Place] | None = None  # from one size to the next
         self._has_begun = False
         self._end: tuple[str, str] | None = None  # status and message, when there is no step left
+        self._resumed = resumed
+        if resumed is not None:
+            resumed.check_inputs(self._inputs)
+            self.history, self.done, self._nfev = list(resumed.history), resumed.done, resumed.nfev
+            say(f"going on after iteration {self.done} of {self.iterations}")
 
     def forecast(self) -> Estimate:
         """What the run will take."""
@@ -107,8 +125,9 @@ class Steps:
 
     def ended(self, status: str, message: str) -> StylizeResult:
         """The same, of a run that ended for another reason (see `StylizeResult`)."""
-        if self._best is None or not (self.done or self._end):
+        if not self.has_result:
             raise InputError("a run has no result before its first iteration")
+        assert self._best is not None
         pixels = self._best.pixels
         if pixels.shape[:2] != self.plan.picture:
             pixels = images.resize_image(pixels, *self.plan.picture)
@@ -118,6 +137,26 @@ class Steps:
                              _describe(self.network), self.network.checksum, status, message, self.done, self._nfev,
                              time.perf_counter() - self._start)
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is one yet."""
+        return self._best is not None and bool(self.done or self._end)
+
+    def checkpoint(self) -> Checkpoint:
+        """All that a run needs to go on from the step that the caller has, until the next one is asked for.
+
+        With SciPy's L-BFGS-B, if not `optimize.scipy_lbfgsb.keeps_its_state`, the run goes on from the beginning of the
+        size.
+
+        Raises
+        ------
+        InputError
+            If the caller has no step.
+        """
+        if self._checkpoint is None:
+            raise InputError("a checkpoint is of a step of a run; expected one in the loop over it")
+        return self._checkpoint()
+
     def __iter__(self) -> Iterator[Step]:
         if self._has_begun:
             raise InputError("the steps of a run can be taken once")
@@ -125,70 +164,90 @@ class Steps:
         with _one_blas_thread():
             if not self.plan.is_small:
                 expected = self.forecast()
+                if self._resumed is not None and expected.device == "cpu":  # the run itself will have what it holds
+                    expected = dataclasses.replace(expected, free_bytes=expected.free_bytes + self._resumed.nbytes)
                 expected.check()
                 self._say(expected.describe())
-            self._start = time.perf_counter()
+                self.foretold = expected.seconds
+            self._start = time.perf_counter() - (self._resumed.seconds if self._resumed is not None else 0)
             yield from self._all_sizes()
 
     def _all_sizes(self) -> Iterator[Step]:
         """The optimisation, from the smallest canvas to the picture's own size."""
-        for stage in self.plan.schedule:
-            factor = stage.factor
-            start = canvas.scaled(self._initial, factor)
-            if self._best is not None:
-                start = canvas.next_start(self._best.pixels, start)
-            start = canvas.extend(start, self.plan.margin(factor))
-            minimization = yield from self._one_stage(self._objective(stage, start), start, stage)
+        for number, stage in enumerate(self.plan.schedule):
+            resumed, state = self._resumed, None
+            if resumed is None:
+                start = self._stage_start(stage.factor)
+            elif number < resumed.stage:
+                continue
+            else:
+                start, state, self._resumed = resumed.start, resumed.taken() or None, None
+            status, message = yield from self._one_stage(start, number, state)
             if self.done == self._last < self.iterations:
                 self._end = "stopped", f"stopped by stop_after after iteration {self.done}"
                 return
         sizes = len(self.plan.factors)
         last = "in the final pass" if stage.is_final else f"at the last of {sizes} sizes"
         every = "" if len(self.plan.schedule) == 1 else f" {last}, {self.done} in all"
-        self._end = minimization.status, minimization.message + every
+        self._end = status, message + every
 
-    def _one_stage(self, objective: Objective, start: Pixels,
-                   stage: Stage) -> Generator[Step, None, optimize.Minimization]:
+    def _stage_start(self, factor: float) -> Pixels:
+        """The canvas that a stage begins with."""
+        start = canvas.scaled(self._initial, factor)
+        if self._best is not None:
+            start = canvas.next_start(self._best.pixels, start)
+        return canvas.extend(start, self.plan.margin(factor))
+
+    def _one_stage(self, start: Pixels, number: int,
+                   state: optimize.State | None) -> Generator[Step, None, tuple[str, str]]:
+        stage = self.plan.schedule[number]
         place = picture, _ = scaled_shape(self.plan.picture, stage.factor), self.plan.margin(stage.factor)
         config = self.plan.settings(stage.is_final)
         descent = Descent(config, self.network.backend, start.shape, self._kept(stage.factor))
-        terms: dict[str, float] = {}  # of the latest evaluation
+        painting = Painting(self._objective(stage, start), descent, state)
+        begun = self.done, self._nfev, len(self.history)
 
         def function(x: optimize.Vector) -> tuple[float, optimize.Vector, dict[str, float]]:
-            nonlocal terms
-            evaluation = objective.evaluate(descent.image(x))
             self._nfev += 1
-            terms = evaluation.terms
-            return evaluation.value, descent.gradient(evaluation.gradient), terms
+            return painting(x)
 
-        def best() -> _Best:
+        def best() -> Best:
             assert minimization.best is not None  # it begins with an evaluation
-            return _Best(minimization.best, descent, picture)
-
-        def redraw(iteration: int) -> None:
-            nonlocal objective
-            objective = objective.redrawn(iteration, descent.image(iterate.x))
+            return Best(minimization.best, descent, picture)
 
         carried = self._carried and descent.carried(*self._carried, place)
         self._carried = None
         minimization = descent.minimization(function, start, stage.iterations, carried,
-                                            redraw if objective.is_drawn else None)
+                                            painting.redraw if painting.is_drawn else None, state)
+        if state is not None:
+            state.clear()  # arrays that nobody else is to keep
+            self._best = best()
         for iterate in minimization:
             if not iterate.iteration and self.history:
                 continue  # it is where the size before ended
             self._best = best()
             self.done += iterate.iteration > 0
-            if iterate.value == self._best.point.value:  # a line search may end at a point before its last one
-                terms = self._best.terms
+            # A line search may end at a point before its last one.
+            terms = self._best.terms if iterate.value == self._best.point.value else painting.terms
             step = Step(self.done, self._last, time.perf_counter() - self._start, terms, picture,
                         self._work(stage, iterate.iteration), descent.image(iterate.x), self._coloring.picture)
             self.history.append(step.row())
-            yield step
+            self._checkpoint = lambda: self._taken(number, start, painting.saved(minimization.saved()), begun)
+            try:
+                yield step
+            finally:
+                self._checkpoint = None
             if self.done == self._last < self.iterations:
                 break
-        moments = optimize.moments(iterate.state) if config.parametrization == "pixels" else None
+        moments = optimize.moments(minimization.state) if config.parametrization == "pixels" else None
         self._best, self._carried = best(), (moments, place)
-        return minimization
+        return minimization.status, minimization.message
+
+    def _taken(self, stage: int, start: Pixels, state: optimize.State, begun: tuple[int, int, int]) -> Checkpoint:
+        """The checkpoint of a step; or where there is no state, of the beginning of its stage."""
+        done, nfev, rows = (self.done, self._nfev, len(self.history)) if state else begun
+        return Checkpoint(self.config, self._inputs, stage, start, state, done, nfev, time.perf_counter() - self._start,
+                          self.history[:rows])
 
     @property
     def _last(self) -> int:
@@ -251,26 +310,6 @@ class Steps:
             else:
                 config = replace(config, stop_after=self.done)
         return config
-
-
-@dataclass(frozen=True)
-class _Best:
-    """The point with the smallest loss that one size has seen so far, or the average of its iterates."""
-
-    point: optimize.Best
-    descent: Descent
-    shape: tuple[int, int]
-
-    @property
-    def terms(self) -> dict[str, float]:
-        """The losses there."""
-        (terms,) = self.point.rest
-        return dict(terms)
-
-    @property
-    def pixels(self) -> Pixels:
-        """The picture, (h, w, 3) float32, without its margin."""
-        return picture_of(self.descent.image(self.point.x), self.shape)
 
 
 def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],

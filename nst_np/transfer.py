@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nst_np.config import Config
+from nst_np.checkpoint import Checkpoint, Keeper
+from nst_np.config import CHECKPOINT_EVERY, Config
 from nst_np.effects import without_effect
-from nst_np.errors import NumericalError
+from nst_np.errors import InputError, NumericalError
 from nst_np.forecast import Estimate
 from nst_np.inputs import LEFT_OUT, Inputs, gather
 from nst_np.load import Say, log, other_network
 from nst_np.network import FeatureNetwork
 from nst_np.pixels import Image
-from nst_np.results import Callback, StylizeResult
+from nst_np.results import Callback, Step, StylizeResult
 from nst_np.run import Steps
 
 
 def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,
             preset: str | None = None, config: Config | None = None, network: FeatureNetwork | str | None = None,
-            callback: Callback | None = None, say: Say = log, progress: bool = False, **settings: Any) -> StylizeResult:
+            callback: Callback | None = None, say: Say = log, progress: bool = False,
+            checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = CHECKPOINT_EVERY,
+            resume: str | os.PathLike[str] | None = None, **settings: Any) -> StylizeResult:
     """Paint one image in the style of another.
 
     Parameters
@@ -33,6 +37,10 @@ def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | N
     network : a network of `load_network`, or the name of one, as the settings have it.
     callback : called with a `Step` for the initial image and after every iteration; returning True after one ends it.
     say, progress : for `load_network`.
+    checkpoint : a new file, from which `resume` goes on if the process ends; removed when the run is done.
+    checkpoint_every : minutes from one time that it is written to the next; 0 for never.
+    resume : go on from this checkpoint of a run, to the same bits as if it had not been stopped, and keep writing it.
+        Images and settings are those of the run; give the images again that were arrays or PIL images.
     **settings : any field of `Config` but those that name files to write, e.g. ``iterations=200, size=384,
         content_weight=0.02``. They win over `preset` and `config`. `init` may also be an array or a PIL image, which is
         resized to the picture, and so may `content_regions`, `keep`, `strength` and each of `style_regions`, a map or
@@ -47,7 +55,8 @@ def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | N
     Raises
     ------
     InputError
-        If an image or a setting cannot be used, or the run would not fit into the free memory.
+        If an image or a setting cannot be used, or is not that of the run to be resumed, or the run would not fit into
+        the free memory.
     NumericalError
         At NaN or infinity; its `result` is the last good image's.
 
@@ -62,23 +71,34 @@ def stylize(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | N
     >>> other.settings.network, other.settings.iterations, other.settings.init
     ('wavelet', 2, 'array')
     """
-    return follow(steps(content, style, preset=preset, config=config, network=network, say=say, progress=progress,
-                        **settings), callback)
+    keeper = Keeper(checkpoint, checkpoint_every, say, resumed=resume)
+    run = steps(content, style, preset=preset, config=config, network=network, say=say, progress=progress,
+                resume=resume, **settings)
+
+    def both(step: Step) -> bool | None:
+        keeper(run)
+        return callback(step) if callback is not None else None
+
+    result = follow(run, both)
+    keeper.end(is_done=result.status != "interrupted")
+    return result
 
 
 def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,
           preset: str | None = None, config: Config | None = None, network: FeatureNetwork | str | None = None,
-          say: Say = log, progress: bool = False, **settings: Any) -> Steps:
+          say: Say = log, progress: bool = False, resume: str | os.PathLike[str] | None = None,
+          **settings: Any) -> Steps:
     """The run that `stylize` would do, to be gone through step by step.
 
     Parameters
     ----------
-    content, style, preset, config, network, say, progress, **settings : as for `stylize`.
+    content, style, preset, config, network, say, progress, resume, **settings : as for `stylize`.
 
     Returns
     -------
     Steps
-        To be iterated over once. Its `result` is there from the first iteration on.
+        To be iterated over once. Its `result` is there from the first iteration on, and at any step its
+        ``checkpoint().save(path)``.
 
     Raises
     ------
@@ -96,9 +116,15 @@ def steps(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | Non
     >>> run.result.nit, run.result.message
     (3, 'stopped after iteration 3')
     """
+    resumed = None if resume is None else Checkpoint.load(resume)
+    if resumed is not None:
+        for name, other in (("preset", preset), ("config", config)):
+            if other is not None:
+                raise InputError(f"{name} and resume are both given, but a checkpoint has every setting already")
+        config = resumed.config
     given = _gathered(content, style, network, preset, config, settings, say)
     return Steps(given.config, given.content, given.styles, initial=given.initial, palette=given.palette,
-                 guides=given.guides, network=given.network, say=say, progress=progress)
+                 guides=given.guides, network=given.network, say=say, progress=progress, resumed=resumed)
 
 
 def estimate(content: Image | None = LEFT_OUT, style: Image | Sequence[Image] | None = LEFT_OUT, *,
@@ -150,11 +176,11 @@ def follow(steps: Steps, callback: Callback | None = None) -> StylizeResult:
             if callback is not None and callback(step) and step.iteration:
                 return steps.ended("stopped", f"stopped by the callback after iteration {steps.done}")
     except KeyboardInterrupt:
-        if steps.done == 0:
+        if not steps.has_result:
             raise
         return steps.ended("interrupted", f"interrupted after iteration {steps.done} of {steps.iterations}")
     except NumericalError as error:
-        if steps.done:
+        if steps.has_result:
             error.result = steps.ended("failed", str(error))
         raise
     return steps.result

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nst_np import gradcheck
 from nst_np.backend import make_backend
+from nst_np.cli import main
 from nst_np.layers import LAYERS, WaveletBank
 from nst_np.objective import Objective
 from nst_np.terms import loss_examples
@@ -21,6 +24,7 @@ from nst_np.weights import random_weights
 
 BACKEND = make_backend("cpu", "float64")
 NORMALIZATIONS = ("published", "relative", "mean")
+CHANGES = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
 OTHER_VGG = {"pooling": "l2", "pooling_scale": 1.56, "padding": "replicate"}
 VGG_TAPS = ["conv1_1", "relu1_1", "pool1", "relu2_2", "conv3_1"]
 WAVELET_TAPS = ["scale1", "scale3"]
@@ -115,6 +119,40 @@ def succeeds_in_a_fork(check):
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
+
+
+def run_in_child(folder: Path, arguments: list[str], last: int | None = None) -> tuple[int, int]:
+    """Run the command in a forked process, which kills itself just before an operation on the folder's files.
+
+    Operations are what changes the folder, and opening its files, in the order in which they come.
+
+    Returns
+    -------
+    How the process ended, as `os.waitstatus_to_exitcode` has it, and how many operations there were.
+    """
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        seen = 0
+
+        def count(event: str, values: tuple) -> None:
+            nonlocal seen
+            if event in CHANGES and isinstance(values[0], (str, os.PathLike)) and \
+                    Path(values[0]).absolute().is_relative_to(folder):
+                if seen == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                seen += 1
+
+        code = 99
+        try:
+            sys.addaudithook(count)
+            code = main(arguments)
+            os.write(writing, str(seen).encode())
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        counted = int(pipe.read() or 0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), counted
 
 
 def forks(test):

@@ -273,6 +273,20 @@ def test_variables_and_moments_stay_on_the_device(device):
 # --- whole runs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "average": 0.5, "style_loss": {"palette": 1.0}}],
+                         ids=str)
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_run_on_a_device_goes_on_from_a_checkpoint(device, settings, photo, painting, tmp_path):
+    net = network("wavelet", backend=backend_on(device, "float32"))
+    run = nst_np.steps(photo[:24, :24], painting[:24, :24], network=net, iterations=5, **settings)
+    for step in run:
+        if step.iteration == 3:
+            run.checkpoint().save(tmp_path / "c")
+    again = nst_np.steps(photo[:24, :24], painting[:24, :24], network=net, resume=tmp_path / "c")
+    assert [step.iteration for step in again] == [4, 5]
+    np.testing.assert_allclose(again.result.pixels, run.result.pixels, rtol=0, atol=0.0 if device == "strict" else 0.1)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize(("name", "weights"), [("wavelet", "auto"), ("vgg16", "random:0")])
 def test_a_run_on_a_gpu_is_the_run_on_a_cpu(photo, painting, name, weights):

@@ -190,7 +190,7 @@ def test_a_minimisation_of_a_function_that_does_not_stay_the_same(method, starts
     """It goes on with the new function, from where it is; the best point is the new function's."""
     target, calls = np.zeros(5), []
 
-    def redraw(iteration):
+    def redraw(iteration, x):
         calls.append(iteration)
         target[:] = iteration
 

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,47 +15,13 @@ from PIL import Image
 
 from nst_np.cli import main
 from nst_np.files import is_temporary
+from tests.cases import run_in_child
 
 POINTS = 30  # at which runs are killed, of all operations on files in the folder that a run has
 RUN = ["photo.png", "painting.png", "-o", "out.png", "--network", "wavelet", "--size", "24", "--iterations", "4",
        "--save-every", "2", "--history", "losses.csv", "-q"]
-CHANGES = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals of POSIX")
-
-
-def run_in_child(folder: Path, arguments: list[str], last: int | None = None) -> tuple[int, int]:
-    """Run the command in a forked process, which kills itself just before an operation on the folder's files.
-
-    Operations are what changes the folder, and opening its files, in the order in which they come.
-
-    Returns
-    -------
-    How the process ended, as `os.waitstatus_to_exitcode` has it, and how many operations there were.
-    """
-    reading, writing = os.pipe()
-    if (child := os.fork()) == 0:
-        seen = 0
-
-        def count(event: str, values: tuple) -> None:
-            nonlocal seen
-            if event in CHANGES and isinstance(values[0], (str, os.PathLike)) and \
-                    Path(values[0]).absolute().is_relative_to(folder):
-                if seen == last:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                seen += 1
-
-        code = 99
-        try:
-            sys.addaudithook(count)
-            code = main(arguments)
-            os.write(writing, str(seen).encode())
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        counted = int(pipe.read() or 0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), counted
 
 
 def contents(folder: Path) -> dict[str, bytes]:

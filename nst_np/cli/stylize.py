@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of, typed
-from nst_np.config import WRITES, Config, format_config, parse_config, parse_option, replace
+from nst_np.config import CHECKPOINT_EVERY, LONG, WRITES, Config, format_config, parse_config, parse_option, replace
 from nst_np.effects import without_effect
 from nst_np.errors import InputError
 
 if TYPE_CHECKING:
+    from nst_np.checkpoint import Checkpoint
     from nst_np.results import StylizeResult
 
 
@@ -41,6 +42,13 @@ def _parser() -> Parser:
                        help="open a window with the picture, a slider over its frames and the losses, live")
     other.add_argument("--estimate", action="store_true",
                        help="print what the run would take, in time and memory on this machine, and exit")
+    other.add_argument("--checkpoint", metavar="FILE",
+                       help="keep all that the run needs to go on from where it is in this file, until the picture is "
+                            f"written (default: of runs that will take more than {LONG // 60} minutes, beside OUT)")
+    other.add_argument("--checkpoint-every", metavar="MINUTES", type=float, default=CHECKPOINT_EVERY,
+                       help=f"how often; 0 for never (default: {CHECKPOINT_EVERY})")
+    other.add_argument("--resume", metavar="FILE",
+                       help="go on from a checkpoint, to the same picture: images and settings are those of the run")
     other.add_argument("--show-settings", metavar="PICTURE",
                        help="print the settings stored in a picture, as a config file that makes it again with -o OUT, "
                             "and exit; files to write are comments in it")
@@ -53,7 +61,8 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
     if getattr(options, "report", "") is None:  # what an empty text stands for
         raise InputError("report is empty; expected --report FOLDER")
     place_images(options)
-    config = replace(Config(), **settings_of(options))
+    resumed = _resumed(options.resume)
+    config = replace(Config() if resumed is None else resumed.config, **settings_of(options))
     _check_given(config, "content", "style")
     from nst_np.load import other_network
 
@@ -63,7 +72,13 @@ def _stylize(options: argparse.Namespace, command: str) -> int:
     if options.estimate:
         return _estimate(config, options.quiet)
     _check_given(config, "output")
-    return _run(config, command, options)
+    return _run(config, command, options, resumed)
+
+
+def _resumed(path: str | None) -> Checkpoint | None:
+    from nst_np.checkpoint import Checkpoint
+
+    return None if path is None else Checkpoint.load(path)
 
 
 def _show_settings(picture: str) -> int:
@@ -118,18 +133,22 @@ def _estimate(config: Config, quiet: bool) -> int:
     return DONE
 
 
-def _run(config: Config, command: str, options: argparse.Namespace) -> int:
+def _run(config: Config, command: str, options: argparse.Namespace, resumed: Checkpoint | None) -> int:
     from nst_np.callbacks import Progress
+    from nst_np.checkpoint import Keeper
     from nst_np.paint import paint
 
     console = Console(sys.stderr)
     say = _say(console, options.quiet)
+    keeper = Keeper(options.checkpoint, options.checkpoint_every, say, resumed=options.resume,
+                    fallback=Path(str(config.output)).with_suffix(".checkpoint"))
     progress = Progress(console)
     window = _window(say, config.save_every) if options.show else None
     watchers = [watcher for watcher in (None if options.quiet else progress, window) if watcher is not None]
     try:
         result, page = paint(config, command=command, watchers=watchers, say=say, progress=not options.quiet,
-                             reads={"config": options.config})
+                             reads={"config": options.config, "resume": options.resume}, keeper=keeper,
+                             resumed=resumed)
     finally:
         progress.close()
     _say_result(say, config, result, page)

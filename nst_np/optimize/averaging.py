@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nst_np.optimize.base import Iterate, State
+from nst_np.optimize.base import Iterate, State, Vector
 
 
 class Average:
@@ -36,4 +36,9 @@ class Average:
             self._state["average_weight"] = self._decay * self._state["average_weight"] + 1 - self._decay
         if iterate.state:  # else the method cannot go on from it
             iterate.state.update(self._state)
-        return replace(iterate, x=self._state["average"] * (1 / self._state["average_weight"]))
+        return replace(iterate, x=self.x)
+
+    @property
+    def x(self) -> Vector:
+        """The average of the iterates so far, of which there is one at least."""
+        return self._state["average"] * (1 / self._state["average_weight"])

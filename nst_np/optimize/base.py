@@ -24,7 +24,8 @@ class Iterate:
     x : (n,), not to be modified; of an averaged minimisation the average.
     value : f of the iterate.
     state : what the method needs to go on from here: arrays and numbers, valid until it does go on. A method that is
-        given it yields what it would have yielded. Empty for SciPy's L-BFGS-B, which keeps its state to itself.
+        given it yields what it would have yielded. Empty for SciPy's L-BFGS-B if not
+        `nst_np.optimize.scipy_lbfgsb.keeps_its_state`.
     """
 
     iteration: int

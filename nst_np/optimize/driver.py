@@ -13,7 +13,7 @@ from nst_np.optimize.averaging import Average
 from nst_np.optimize.base import Best, Bounds, Counted, Function, Iterate, Iterates, State, Vector
 from nst_np.optimize.first_order import adam, momentum, rmsprop
 from nst_np.optimize.lbfgs import lbfgs
-from nst_np.optimize.scipy_lbfgsb import lbfgsb
+from nst_np.optimize.scipy_lbfgsb import keeps_its_state, lbfgsb
 
 Callback = Callable[[Iterate], "bool | None"]
 
@@ -38,18 +38,21 @@ class Minimization:
         default `LEARNING_RATES`, else 1.
     bounds : the smallest and largest value that any element may take. None for no bounds.
     state : of an iterate of the same method and function, to go on from there: the next iterate is yielded first, and
-        the iterations before it count. `x0` is then not looked at.
+        the iterations before it count. `x0` is then not looked at. That of `saved` has the best point as well, so
+        that all goes on as it would have. Its arrays may be worked on in place.
     average : if not None, the decay of a moving average of the iterates (`nst_np.optimize.averaging.Average`), which
         takes the place of their x, and of the best point's.
     beta2 : Adam's β₂, by default 0.999.
     carried : what Adam begins with instead of nothing, from `nst_np.optimize.first_order.moments`.
     redraw : makes the function another one, as losses of random places do. It is called after every so many iterations
-        (`redraw_every`, by default `LINE_SEARCHES`), and given how many there were. Then methods that search along
-        lines start again, as what they remember is of another function; and the best point is the best since then.
+        (`redraw_every`, by default `LINE_SEARCHES`), and given how many there were and the latest iterate. Then
+        methods that search along lines start again, as what they remember is of another function; and the best point is
+        the best since then.
 
     Attributes
     ----------
     nit : iterations so far.
+    state : of the latest iterate.
     status : ``"budget"`` (all iterations used), ``"converged"``, or ``"stopped"`` as long as it is neither.
 
     Raises
@@ -63,36 +66,68 @@ class Minimization:
     def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
                  learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None,
                  average: float | None = None, beta2: float | None = None, carried: State | None = None,
-                 redraw: Callable[[int], None] | None = None, redraw_every: int | None = None) -> None:
+                 redraw: Callable[[int, Vector], None] | None = None, redraw_every: int | None = None) -> None:
         if method not in METHODS:
             raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
         if bounds is not None and method == "lbfgs-own":
             raise InputError("optimizer lbfgs-own cannot keep to bounds; all others can")
-        if state is not None and method == "lbfgs":
-            raise InputError("optimizer lbfgs cannot go on from a state, as SciPy keeps it to itself; all others can")
+        if state is not None and method == "lbfgs" and not keeps_its_state():
+            raise InputError("optimizer lbfgs cannot go on from a state with this version of SciPy; all others can")
         if method != "adam" and (beta2, carried) != (None, None):
             raise InputError(f"optimizer {method} has no beta2 and takes no moments; adam does")
         counted = self._function = Counted(function, xp)
         self._iterations = iterations
         self._average = None if average is None else Average(average, state)
-        if state is not None:
-            self._function.best = Best(state["x"].copy(), state["value"], ())
+        self._averaged: Best | None = None
+        self._drawn = 0  # the iteration at which the function was made another one
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
         options = {"beta2": beta2, "carried": carried} if method == "adam" else {}
         self._start: Callable[[Vector, State | None], Iterates] = (
             lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state, **options))
         self._points = self._start(x0, None if state is None else dict(state))
-        self._averaged: Best | None = None
         self._x = x0  # of the latest iterate
         self._redraw, self._every = redraw, redraw_every or LINE_SEARCHES.get(method, 1)
-        self._starts_again, self._before = redraw is not None and method in LINE_SEARCHES, 0
-        self.nit = 0 if state is None else state["iteration"]
+        self._starts_again = redraw is not None and method in LINE_SEARCHES
+        self.nit, self.state = 0, {} if state is None else state
         self.status, self._reason = "stopped", ""
+        if state is not None:
+            self._go_on(state)
+
+    def _go_on(self, state: State) -> None:
+        """Be where it was at the iterate of a state."""
+        counted = self._function
+        found = {"best": state["x"], "best_value": state["value"], "best_rest": (), "rest": (), "nfev": 0, **state}
+        counted.best = Best(found["best"], found["best_value"], tuple(found["best_rest"]))
+        counted.rest, counted.nfev = tuple(found["rest"]), found["nfev"]
+        self._drawn, self._x = state.get("drawn", 0), state["x"]
+        self.nit = self._before + state["iteration"]
+        if self._average is not None:
+            self._averaged = Best(self._average.x, state["value"], counted.rest)
+
+    def saved(self) -> State:
+        """The state of the latest iterate, with all that a minimisation needs to go on as this one will.
+
+        Beside arrays and numbers it has what the function returned beside value and gradient, in tuples. Empty where
+        `state` is.
+        """
+        counted = self._function
+        if not self.state or counted.best is None:
+            return {}
+        rest = counted.rest if self._averaged is None else self._averaged.rest
+        return {**self.state, "best": counted.best.x, "best_value": counted.best.value,
+                "best_rest": counted.best.rest, "rest": rest, "nfev": counted.nfev, "drawn": self._drawn}
+
+    @property
+    def _before(self) -> int:
+        """Iterations before the method has started again."""
+        return self._drawn if self._starts_again else 0
 
     def __iter__(self) -> Iterator[Iterate]:
         try:
             while self._function.best is None or self.nit < self._iterations:
+                if self._redraw is not None and self.nit % self._every == 0 and self.nit > self._drawn:
+                    self._draw()
                 try:
                     iterate = next(self._points)
                 except StopIteration as end:
@@ -104,15 +139,13 @@ class Minimization:
                     return
                 if not iterate.iteration and self._before:
                     continue  # where it started again
-                self._x, self.nit = iterate.x, self._before + iterate.iteration
+                self._x, self.state, self.nit = iterate.x, iterate.state, self._before + iterate.iteration
                 if self._before:
                     iterate = replace(iterate, iteration=self.nit)
                 if self._average is not None:
                     iterate = self._average.of(iterate)
                     self._averaged = Best(iterate.x, iterate.value, self._rest(iterate))
                 yield iterate
-                if self._redraw is not None and 0 < self.nit < self._iterations and self.nit % self._every == 0:
-                    self._draw()
             self.status, self._reason = "budget", f"all {self._iterations} iterations used"
         finally:
             self._points.close()
@@ -120,11 +153,12 @@ class Minimization:
     def _draw(self) -> None:
         """Make the function another one; and start again, if the method has to."""
         assert self._redraw is not None
-        self._redraw(self.nit)
-        self._function.has_changed = True
+        self._redraw(self.nit, self._x if self._average is None else self._average.x)
+        self._function.has_changed, self._drawn = True, self.nit
         if self._starts_again:
             self._points.close()
-            self._before, self._points = self.nit, self._start(self._x.copy(), None)
+            self.state.clear()  # the caller's iterate has it, too
+            self._points = self._start(self._x.copy(), None)
 
     @property
     def nfev(self) -> int:

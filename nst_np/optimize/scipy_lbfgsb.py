@@ -1,13 +1,17 @@
 """SciPy's L-BFGS-B as a generator.
 
-SciPy calls the function and the callback, and returns at the end. Here it runs in a thread of its own that waits
-whenever it calls: what it asked for is computed, and yielded, in the thread of whoever drives the generator.
+L-BFGS-B works by reverse communication: it is called, and returns when it wants the function at a point, or has come
+to an iterate. All that it knows lies in arrays of the caller's, which are its state. SciPy does not make this call
+public, so it may change. Where it is not the one that is known here, there is `minimize`, which calls the function and
+the callback, and returns at the end. It then runs in a thread of its own that waits whenever it calls: what it asked
+for is computed, and yielded, in the thread of whoever drives the generator. Both ways lead to the same bits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -18,6 +22,10 @@ import numpy as np
 from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector
 
 ENDLESS = 2**31 - 1  # iterations or evaluations: the driver of the generator decides when it is enough
+PAIRS = 10  # of steps and changes of the gradient that it remembers
+SEARCH = 20  # evaluations along a line, at most
+#: What SciPy 1.15 to 1.17 say of their call.
+KNOWN = "setulb(m,x,l,u,nbd,f,g,factr,pgtol,wa,iwa,task,lsave,isave,dsave,maxls,ln_task)"
 Ask = Callable[[Any], Any]
 
 
@@ -30,32 +38,78 @@ def lbfgsb(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds |
     fails or it sees no decrease (float32 noise looks like either), its memory is cleared and it starts again from the
     best point; a second failure without an iteration in between is the end.
 
-    It keeps its state to itself: `state` must be None, and those of its iterates are empty.
+    The state is ``iteration, x, value, length, before`` (the iteration at which the memory was cleared), and SciPy's
+    arrays, which are worked on in place; at the start ``gradient`` instead. It is empty if not `keeps_its_state`.
     """
-    unit = rate * np.sqrt(x0.size)
-    known: list[tuple[float, Vector]] = [function(x0)]
-    yield Iterate(0, x0, known[0][0], {})
-    length = float(np.linalg.norm(known[0][1]))
+    if state is None:
+        value, gradient = function(x0)
+        length = float(np.linalg.norm(gradient))
+        state = {"iteration": 0, "x": x0, "value": value, "length": length, "before": 0, "gradient": gradient}
+        del gradient
+        yield Iterate(0, x0, value, state if keeps_its_state() else {})
+    length, done, before = state["length"], state["iteration"], state["before"]
     if length == 0:
         return "the gradient is zero at the initial point"
+    unit = rate * np.sqrt(state["x"].size)
     scale = 1 / (unit * length)
-    limits = None if bounds is None else [(bounds[0] / unit, bounds[1] / unit)] * x0.size
-    done = 0
+    limits = None if bounds is None else (bounds[0] / unit, bounds[1] / unit)
+    known = [(state["value"], state.pop("gradient"))] if "gradient" in state else []  # SciPy begins at x0, too
+    resumed = None if known else _Calls(limits, {name: state[name] for name in _Calls.NAMES})
+    del state
     while True:
-        before = done
         assert function.best is not None  # x0 at least has been evaluated
-        with contextlib.closing(_Turns(_minimization(function.best.x / unit, limits))) as turns:
+        with contextlib.closing(resumed or _search(function.best.x / unit, limits)) as turns:
             for asked in turns:
                 if isinstance(asked, _Reached):
                     done += 1
-                    yield Iterate(done, asked.u * unit, asked.value / scale, {})
+                    x, value = asked.u * unit, asked.value / scale
+                    if turns.state:
+                        turns.state.update(iteration=done, x=x, value=value, length=length, before=before)
+                    yield Iterate(done, x, value, turns.state)
+                    del x
                     turns.answer(None)
                 else:
-                    value, gradient = known.pop() if known else function(asked * unit)  # SciPy begins at x0, too
+                    value, gradient = known.pop() if known else function(asked * unit)
                     turns.answer((value * scale, gradient * (scale * unit)))
                     del gradient
         if done == before:
             return f"no further decrease after iteration {done} ({turns.result})"
+        before, resumed = done, None
+        turns.state.clear()  # the caller's iterate has it, too
+
+
+def _search(start: Vector, limits: Bounds | None) -> _Calls | _Turns:
+    """L-BFGS-B from `start` on, with an empty memory."""
+    if keeps_its_state():
+        return _Calls(limits, _Calls.beginning(start, limits))
+    return _Turns(_minimization(start, limits))
+
+
+@functools.cache
+def keeps_its_state() -> bool:
+    """Whether SciPy's call is the one that is known here: it leads where `minimize` leads, on a small function."""
+    start, limits = np.array([3.0, -1.0, 0.5]), (-9.0, 2.0)
+    try:
+        from scipy.optimize import _lbfgsb
+
+        return _lbfgsb.setulb.__doc__ == KNOWN and (
+            _path(_Calls(limits, _Calls.beginning(start, limits))) == _path(_Turns(_minimization(start, limits))))
+    except Exception:  # whatever it has become
+        return False
+
+
+def _path(search: _Calls | _Turns) -> list[list[float]]:
+    """The points and values of Σ (k u⁴ + u) at which a search is, of vectors u."""
+    path = []
+    with contextlib.closing(search) as turns:
+        for asked in turns:
+            if isinstance(asked, _Reached):
+                path.append([asked.value, *asked.u])
+                turns.answer(None)
+            else:
+                k = np.arange(1.0, 1 + asked.size)
+                turns.answer((float((k * asked**4 + asked).sum()), 4 * k * asked**3 + 1))
+    return path
 
 
 class _Reached(NamedTuple):
@@ -65,7 +119,79 @@ class _Reached(NamedTuple):
     value: float
 
 
-def _minimization(start: Vector, limits: list[Bounds] | None) -> Callable[[Ask], str]:
+class _Calls:
+    """L-BFGS-B call by call.
+
+    Iterating yields vectors at which the function is wanted, and iterates (`_Reached`). Each must be answered before
+    the next one is asked for.
+
+    Parameters
+    ----------
+    limits : between which all elements stay.
+    arrays : all that SciPy knows, by NAMES: worked on in place.
+
+    Attributes
+    ----------
+    result : why it ended, when it has.
+    state : the arrays, and whatever else is put there.
+    """
+
+    NAMES = ("u", "f", "g", "wa", "iwa", "task", "lsave", "isave", "dsave", "ln_task")
+
+    def __init__(self, limits: Bounds | None, arrays: State) -> None:
+        n = arrays["u"].size
+        self.state = arrays
+        self._lower, self._upper = (np.full(n, limit) for limit in limits or (0.0, 0.0))
+        self._bounded = np.full(n, 0 if limits is None else 2, np.int32)  # 2: below and above
+        self._known: tuple[Vector, float, Vector] | None = None  # the latest answer
+        if arrays["task"].any():
+            self._known = arrays["u"].copy(), arrays["f"], arrays["g"].copy()
+        self.result = ""
+
+    @classmethod
+    def beginning(cls, start: Vector, limits: Bounds | None) -> State:
+        """The arrays at `start`."""
+        n, m = start.size, PAIRS
+        u = start.astype(np.float64) if limits is None else start.clip(*limits)
+        sizes = {"wa": 2 * m * n + 5 * n + 11 * m * m + 8 * m, "dsave": 29}
+        whole = {"iwa": 3 * n, "task": 2, "lsave": 4, "isave": 44, "ln_task": 2}
+        return {"u": u, "f": 0.0, "g": np.zeros(n), **{name: np.zeros(size) for name, size in sizes.items()},
+                **{name: np.zeros(size, np.int32) for name, size in whole.items()}}
+
+    def __iter__(self) -> _Calls:
+        return self
+
+    def __next__(self) -> Any:
+        from scipy.optimize import _lbfgsb, _lbfgsb_py
+
+        while True:
+            u, f, g, wa, iwa, task, lsave, isave, dsave, ln_task = (self.state[name] for name in self.NAMES)
+            _lbfgsb.setulb(PAIRS, u, self._lower, self._upper, self._bounded, f, g, 0.0, 0.0, wa, iwa, task, lsave,
+                           isave, dsave, SEARCH, ln_task)
+            if task[0] == 1:
+                return _Reached(u, f)
+            if task[0] != 3:
+                said = f"{_lbfgsb_py.status_messages[task[0]]}: {_lbfgsb_py.task_messages[task[1]]}"
+                self.result = " ".join(said.split())
+                raise StopIteration
+            if self._known is None or not np.array_equal(u, self._known[0]):
+                return u
+            self.state["f"], g[:] = self._known[1:]  # a step too short to change anything
+
+    def answer(self, answer: Any) -> None:
+        """Value and gradient at the vector; or None, after an iterate."""
+        if answer is not None:
+            self.state["f"], self.state["g"][:] = answer
+            self._known = self.state["u"].copy(), *answer
+
+    def close(self) -> None:
+        """Nothing is left to be ended."""
+
+
+# --- by minimize ------------------------------------------------------------------------------------------------------
+
+
+def _minimization(start: Vector, limits: Bounds | None) -> Callable[[Ask], str]:
     """SciPy's work from `start`: it asks for value and gradient at vectors, tells its iterates, returns its message."""
     from scipy.optimize import minimize
 
@@ -73,8 +199,10 @@ def _minimization(start: Vector, limits: list[Bounds] | None) -> Callable[[Ask],
         def after_iteration(intermediate_result: Any) -> None:
             ask(_Reached(intermediate_result.x, intermediate_result.fun))
 
-        outcome = minimize(ask, start, jac=True, method="L-BFGS-B", bounds=limits, callback=after_iteration,
-                           options={"maxiter": ENDLESS, "maxfun": ENDLESS, "maxcor": 10, "ftol": 0.0, "gtol": 0.0})
+        outcome = minimize(ask, start, jac=True, method="L-BFGS-B", callback=after_iteration,
+                           bounds=None if limits is None else [limits] * start.size,
+                           options={"maxiter": ENDLESS, "maxfun": ENDLESS, "maxcor": PAIRS, "maxls": SEARCH,
+                                    "ftol": 0.0, "gtol": 0.0})
         return " ".join(str(outcome.message).split())
 
     return run
@@ -99,10 +227,12 @@ class _Turns:
     Attributes
     ----------
     result : what `work` returned, once it has.
+    state : empty, as it is the work's own.
     """
 
     def __init__(self, work: Callable[[Ask], Any]) -> None:
         self.result: Any = None
+        self.state: State = {}
         self._error: BaseException | None = None
         self._questions: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()

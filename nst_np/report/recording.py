@@ -43,15 +43,19 @@ class Recorder:
     ----------
     every : iterations from one frame to the next, raised if there would be more than `MAX_FRAMES`; 0 for about a
         hundred frames, however long the run is.
+    frames : those of a recorder that this one goes on for.
     """
 
-    def __init__(self, every: int = 0) -> None:
+    def __init__(self, every: int = 0, frames: Sequence[Frame] = ()) -> None:
         self._every = every
-        self._kept: list[Frame] = []
+        self._kept = list(frames)  # the last only until the next step, unless its turn had come
         self._latest: tuple[int, float, np.ndarray] | None = None  # not kept, unless the run ends with it
 
     def __call__(self, step: Step) -> None:  # noqa: D102
-        if step.iteration % self._stride(step.iterations):
+        stride = self._stride(step.iterations)
+        if self._kept and self._kept[-1].iteration % stride:
+            self._kept.pop()
+        if step.iteration % stride:
             self._latest = step.iteration, step.seconds, step.image
         else:
             self._kept.append(_frame(step.iteration, step.seconds, step.image))
