@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test test-fast lint bench fuzz soak clean
 
 demo: $(VENV)/installed
-	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png --size 384
+	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png \
+	    --size 384 --preset strokes --iterations 25
 	@echo "The picture is $(CURDIR)/demo.png"
 
 test: $(VENV)/installed-test
