@@ -164,8 +164,9 @@ _SYSTEMS = (
 )
 _OURS = Preset(
     "strokes", "our own: Wasserstein style, then a final pass of nearest neighbours, for crisp strokes",
-    {"style_loss": {"wasserstein": 1.0}, "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.05,
-     "final_parametrization": "laplacian", "colors": "recolored"}, architecture="")
+    {"style_loss": {"wasserstein": 1.0}, "content_weight": 0.01,
+     "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.05, "final_parametrization": "laplacian",
+     "colors": "recolored"}, architecture="")
 # fmt: on
 
 
