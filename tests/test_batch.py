@@ -108,7 +108,7 @@ def test_every_photograph_in_every_style(folder):
 
 def test_a_photograph_called_none_is_a_photograph(folder):
     shutil.copy("photo.png", "none")
-    assert planned(["none"], ["none"]).runs[0].config.content == str(Path(".")) + os.sep + "none"
+    assert planned(["none"], ["none"]).runs[0].config.content == os.path.join(".", "none")  # noqa: PTH118
 
 
 @pytest.mark.parametrize("pattern", ["{what}.png", "{}.png", "{n:x y}.png", "{photo", "{n.a}.png", "../{n}.png",
@@ -135,7 +135,7 @@ def test_what_is_refused_before_the_start(refused):
     assert refused("more/photo.png", *good).startswith(
         "'photo-painting.png' would be two pictures, of 'more/photo.png' in the style of 'painting.png' and of 'photo")
     assert refused("more/photo.png", *good, "--pairs").endswith("not 2 and 1")
-    assert refused("more", "--style", "painting.png", "-o", "more").startswith("folder 'more' is given for photographs ")
+    assert refused("more", "--style", "painting.png", "-o", "more").startswith("folder 'more' is given for photograph")
     assert refused(*good, "--name", "{photo}.gif").startswith("output image 'photo.gif': extension '.gif' ")
     assert refused(*good, "--name", "{photo}.jpg", "--bits", "16").endswith("expected .png or .tif")
     assert refused(*good, "--name", "sheet.png").startswith("name 'sheet.png' is that of a batch's own file")
@@ -298,6 +298,6 @@ def test_ctrl_c_keeps_what_is_done(folder):
     slow.send_signal(signal.SIGINT)
     _, err = slow.communicate(timeout=60)
     assert slow.returncode == 130
-    assert err.splitlines()[-1] == ("nst-np-batch: interrupted; 1 of 2 pictures are there, and the same command goes on "
-                                    "with the rest")
+    assert err.splitlines()[-1] == ("nst-np-batch: interrupted; 1 of 2 pictures are there, and the same command "
+                                    "goes on with the rest")
     assert sorted(path.name for path in Path("out").iterdir()) == ["1.png", "batch.json"]

@@ -187,7 +187,8 @@ def _line(outcome: Result | str) -> str:
 
 def _write(path: Path, grid: Grid, outcomes: Mapping[str, Result | str], old: set[str], has_sheet: bool) -> None:
     """Write the table and the contact sheet; an `NSTError` if that is not possible."""
-    rows = [["file", "photo", "style", "status", *(f"{name}_loss" for name in LOSSES), "iterations", "seconds", "message"]]
+    losses = [f"{name}_loss" for name in LOSSES]
+    rows = [["file", "photo", "style", "status", *losses, "iterations", "seconds", "message"]]
     for run in grid.runs:
         outcome = outcomes[run.label]
         result = outcome if isinstance(outcome, Result) else None

@@ -50,7 +50,7 @@ def _parser() -> Parser:
                              f"(default: {_NAME})")
     parser.add_argument("--again", action="store_true", help="paint pictures that are there, too; overwrite any files")
     parser.add_argument("--no-sheet", action="store_true", help="draw no contact sheet")
-    add_folder_options(parser, has_report=False)
+    add_folder_options(parser, what="pictures", has_report=False)
     for name in (*_OF_ONE, *_FILES_OF_ONE):
         parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     add_settings(parser, skip=(*_IMAGES, *_OF_ONE, *_FILES_OF_ONE))
