@@ -24,9 +24,8 @@ from nst_np.experiments.display import Display
 from nst_np.experiments.folder import check_images
 from nst_np.experiments.processes import Processes
 from nst_np.experiments.record import Result, digest_of, file_of, write_text
-from nst_np.experiments.running import Summary, check_jobs, settle
+from nst_np.experiments.running import Summary, check_jobs, outcome_line, settle
 from nst_np.experiments.tables import LOSSES, csv_text, numbers
-from nst_np.forecast.estimate import duration
 from nst_np.images.opening import reason
 from nst_np.images.sheets import Cell, contact_sheet
 from nst_np.weights.published import file_checksum
@@ -118,13 +117,13 @@ def _paint(folder: Folder, runs: Sequence[Run], digests: Mapping[str, str], jobs
     outcomes: Outcomes = {}
 
     def end(number: int, outcome: Result | str) -> None:
-        run, is_done = runs[number], isinstance(outcome, Result)
+        run = runs[number]
         try:
-            folder.note({run.label: outcome if isinstance(outcome, Result) else None})
+            folder.note({run.label: None if isinstance(outcome, str) else outcome})
         except OSError as error:
             raise NSTError(f"folder {str(folder.path)!r} cannot be written: {reason(error)}") from error
         outcomes[run.label] = outcome
-        display.over(run, _line(outcome) if is_done else f"failed: {outcome}")
+        display.over(run, f"failed: {outcome}" if isinstance(outcome, str) else outcome_line(outcome))
 
     with tempfile.TemporaryDirectory(prefix="nst_np-") as place:
         try:
@@ -179,19 +178,13 @@ def _bury(error: BaseException, its: Sequence[int], desk: Desk) -> None:
         desk.end(number, reason(error))
 
 
-def _line(outcome: Result | str) -> str:
-    if isinstance(outcome, str):
-        return outcome
-    return f"{outcome.message}; {duration(outcome.seconds)}, loss {outcome.losses['total']:.4g}"
-
-
 def _write(path: Path, grid: Grid, outcomes: Mapping[str, Result | str], old: set[str], has_sheet: bool) -> None:
     """Write the table and the contact sheet; an `NSTError` if that is not possible."""
     losses = [f"{name}_loss" for name in LOSSES]
     rows = [["file", "photo", "style", "status", *losses, "iterations", "seconds", "message"]]
     for run in grid.runs:
         outcome = outcomes[run.label]
-        result = outcome if isinstance(outcome, Result) else None
+        result = None if isinstance(outcome, str) else outcome
         status = "failed" if result is None else "skipped" if run.label in old else "painted"
         message = outcome if isinstance(outcome, str) else outcome.message
         rows.append([run.label, str(run.config.content), run.config.styles[0], status, *numbers(result, repr, repr),

@@ -159,7 +159,7 @@ def _do(folder: Folder, jobs: int, report_folder: str | None, stream: Stream | N
                     if (error := _end(future, record, folder)) is not None:
                         failed[record.run.label] = error
                     result = record.result()
-                    display.over(record.run, f"failed: {error}" if result is None else _outcome(result))
+                    display.over(record.run, f"failed: {error}" if result is None else outcome_line(result))
                 elif future in pending and (progress := record.progress()) is not None:
                     display.moved(record.run, *progress)
     finally:
@@ -188,5 +188,6 @@ def _end(future: Future[None], record: Record, folder: Folder) -> str | None:
     return reason(error)
 
 
-def _outcome(result: Result) -> str:
+def outcome_line(result: Result) -> str:
+    """How a run ended, for people."""
     return f"{result.message}; {duration(result.seconds)}, loss {result.losses['total']:.4g}"
