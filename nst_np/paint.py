@@ -22,13 +22,15 @@ from nst_np.images import Picture
 from nst_np.inputs import load_style, picture_shape
 from nst_np.load import Say, check_layers, log
 from nst_np.maps import read_guides, sources_of
+from nst_np.network import FeatureNetwork
 from nst_np.results import Callback, Step, StylizeResult, settings_text, to_uint8
 from nst_np.run import Steps
 
 
 def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), say: Say = log,
           progress: bool = False, reads: Mapping[str, str | None] | None = None, keeper: Keeper | None = None,
-          resumed: Checkpoint | None = None) -> tuple[StylizeResult, Path | None]:
+          resumed: Checkpoint | None = None,
+          network: FeatureNetwork | None = None) -> tuple[StylizeResult, Path | None]:
     """Read the images that `config` names, make the picture, and write all that `config` wants written.
 
     Parameters
@@ -40,6 +42,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
     reads : other files that the settings are from, by what they are called; they are not to be overwritten.
     keeper : keeps a checkpoint until the picture is written.
     resumed : one of the same run, to go on from.
+    network : `nst_np.run.network_of` the same settings, if it is loaded already.
 
     Returns
     -------
@@ -85,7 +88,7 @@ def paint(config: Config, *, command: str, watchers: Sequence[Callback] = (), sa
             said = f"interrupted while the report was being written; the picture is in {config.output!r}"
             raise KeyboardInterrupt(said) from None
 
-    run = Steps(config, pixels, styles, guides=guides, say=say, progress=progress, resumed=resumed)
+    run = Steps(config, pixels, styles, guides=guides, network=network, say=say, progress=progress, resumed=resumed)
     try:
         result = transfer.follow(run, callback)
     except NumericalError as error:

@@ -78,10 +78,7 @@ class Steps:
         self._content = content = None if content is None else coloring.content(content)
         self._styles = styles = [coloring.style(style) for style in styles]
         self._initial = coloring.initial(initial_image(config, content, styles, shape, initial))
-        self.network = network or load_network(
-            config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
-            pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
-            threads=config.threads, taps=_taps(config), progress=progress, say=say)
+        self.network = network or network_of(config, say, progress)
         say(f"network {_describe(self.network)}")
         self._inputs = inputs_of(self.network, [given[0], content], [*given[1], *styles], [self._initial],
                                  self._guides.arrays)
@@ -327,6 +324,14 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         strength=None if guides.strength is None else guides.strength[..., 0],
         repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
     )
+
+
+def network_of(config: Config, say: Say = log, progress: bool = False) -> FeatureNetwork:
+    """The network that the settings name, with the layers that a run of theirs taps; as `load_network`."""
+    return load_network(
+        config.network, config.weights, weights_format=config.weights_format, pooling=config.pooling,
+        pooling_scale=config.pooling_scale, padding=config.padding, device=config.device, dtype=config.dtype,
+        threads=config.threads, taps=_taps(config), progress=progress, say=say)
 
 
 def _taps(config: Config) -> list[str]:

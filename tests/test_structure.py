@@ -78,8 +78,9 @@ LEVELS = {
     "report": 13,
     "paint": 14,
     "experiments": 15,
-    "cli": 16,
-    "": 17,  # nst_np/__init__.py itself, which only gathers the public names
+    "batch": 16,
+    "cli": 17,
+    "": 18,  # nst_np/__init__.py itself, which only gathers the public names
 }
 
 # What may be imported or called only in some places, each a unit as in LEVELS.

@@ -50,13 +50,14 @@ def _parser() -> Parser:
     return parser
 
 
-def add_folder_options(parser: Parser) -> None:
+def add_folder_options(parser: Parser, *, what: str = "runs", has_report: bool = True) -> None:
     """Options of every command that does many runs."""
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where the runs and what they show are kept")
-    parser.add_argument("--report", metavar="FOLDER",
-                        help="write a report to this folder: a page on all runs, and one on each")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help=f"where the {what} and what they show are kept")
+    if has_report:
+        parser.add_argument("--report", metavar="FOLDER",
+                            help="write a report to this folder: a page on all runs, and one on each")
     parser.add_argument("--jobs", type=_count, default=1, metavar="N",
-                        help="runs at a time, which share the CPU threads (--threads, or all cores) (default: 1)")
+                        help=f"{what} at a time, which share the CPU threads (--threads, or all cores) (default: 1)")
 
 
 def check_folder_given(options: argparse.Namespace) -> None:

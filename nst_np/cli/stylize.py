@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nst_np.cli.batch import BATCH, batch_main
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of, typed
 from nst_np.config import CHECKPOINT_EVERY, LONG, WRITES, Config, format_config, parse_config, parse_option, replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """`nst-np`: stylise a photograph. Returns the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == BATCH and not Path(BATCH).is_file():  # a photograph may have that name
+        return batch_main(arguments[1:])
     parser = _parser()
     return guarded(parser, arguments, lambda options: _stylize(options, shlex.join([parser.prog, *arguments])),
                    interrupted="interrupted before there was a picture to save")
@@ -33,7 +36,8 @@ def _parser() -> Parser:
         prog="nst-np", allow_abbrev=False, formatter_class=HelpFormatter,
         usage="%(prog)s CONTENT STYLE [STYLE ...] -o OUT [options]",
         description="Paint a photograph (CONTENT) in the style of a painting (STYLE), or of several.",
-        epilog="Exit codes: 0 done, 2 bad input, 130 interrupted (the picture so far is saved), 1 anything else.",
+        epilog=f"%(prog)s {BATCH} paints many photographs (%(prog)s {BATCH} --help). Exit codes: 0 done, 2 bad input, "
+               "130 interrupted (the picture so far is saved), 1 anything else.",
     )
     parser.add_argument("images", nargs="*", metavar="CONTENT STYLE",
                         help="the same as --content and --style; all are styles where --content is given")

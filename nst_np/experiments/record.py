@@ -101,20 +101,18 @@ class Record:
 
     def finish(self, result: StylizeResult) -> None:
         """Note how the run ended, which makes it a finished one; or `OSError`."""
-        told = Result(self.digest, result.status, result.message, result.losses, round(result.seconds, 3), result.nit,
-                      result.nfev, result.network)
-        write_json(self.folder / _RESULT, asdict(told))
+        write_json(self.folder / _RESULT, asdict(result_of(self.digest, result)))
 
     def result(self) -> Result | None:
         """How the run ended; None if it has not been done with these settings, or pictures are missing or damaged."""
         try:
-            result = Result(**json.loads((self.folder / _RESULT).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, RecursionError):
+            result = sound(json.loads((self.folder / _RESULT).read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError):
             return None
-        if not _is_sound(result):
+        if result is None:
             return None
         has_converged = result.status == "converged"  # perhaps before the last snapshots
-        is_whole = all(_is_whole(file) or (has_converged and not file.exists())
+        is_whole = all(is_picture(file) or (has_converged and not file.exists())
                        for file in (self.folder / name for name in self.run.pictures.values()))
         return result if is_whole and result.digest == self.digest else None
 
@@ -140,7 +138,7 @@ class Record:
             return []
 
 
-def _is_whole(picture: Path) -> bool:
+def is_picture(picture: Path) -> bool:
     """Whether a file is an undamaged picture."""
     try:
         status = picture.stat()
@@ -159,13 +157,23 @@ def _verified(picture: Path, changed: int, size: int) -> bool:
     return True
 
 
-def _is_sound(result: Result) -> bool:
-    """Whether all of it, read from a file, is of the types that it should be."""
+def result_of(digest: str, result: StylizeResult) -> Result:
+    """What is kept of a run's result, done with the settings of a digest."""
+    return Result(digest, result.status, result.message, result.losses, round(result.seconds, 3), result.nit,
+                  result.nfev, result.network)
+
+
+def sound(told: Any) -> Result | None:
+    """A `Result` from what a file tells, or None unless all of it is of the types that it should be."""
+    try:
+        result = Result(**told)
+    except TypeError:
+        return None
     numbers = (result.seconds, result.nit, result.nfev)
     if not isinstance(result.losses, dict) or not all(map(_is_number, (*numbers, *result.losses.values()))):
-        return False
+        return None
     texts = (result.digest, result.status, result.message, result.network)
-    return "total" in result.losses and all(isinstance(text, str) for text in texts)
+    return result if "total" in result.losses and all(isinstance(text, str) for text in texts) else None
 
 
 def _is_number(value: object) -> bool:

@@ -69,7 +69,7 @@ def run_grid(grid: Grid, path: str | Path, *, jobs: int = 1, report_folder: str 
         Where the disk is full or cannot be written to. Runs that are done stay so.
     """
     say = Display(stream, ()).say
-    _check_jobs(grid, jobs)
+    check_jobs(grid, jobs)
     check_images(grid)  # before weights are looked for
     grid = settle(grid, say, stream is not None)
     shown_in = {f"folder {str(path)!r}": Path(path)}
@@ -121,7 +121,8 @@ def settle(grid: Grid, say: Say = log, progress: bool = False) -> Grid:
     return replace(grid, runs=tuple(runs))
 
 
-def _check_jobs(grid: Grid, jobs: int) -> None:
+def check_jobs(grid: Grid, jobs: int) -> None:
+    """Raise an `InputError` if there are more jobs than threads for them to share."""
     least = min(cpu_threads(run.config.threads) for run in grid.runs)
     if not 1 <= jobs <= least:
         raise InputError(f"jobs must be between 1 and {least}, the number of threads to share, not {jobs}")
@@ -158,7 +159,7 @@ def _do(folder: Folder, jobs: int, report_folder: str | None, stream: Stream | N
                     if (error := _end(future, record, folder)) is not None:
                         failed[record.run.label] = error
                     result = record.result()
-                    display.over(record.run, f"failed: {error}" if result is None else _outcome(result))
+                    display.over(record.run, f"failed: {error}" if result is None else outcome_line(result))
                 elif future in pending and (progress := record.progress()) is not None:
                     display.moved(record.run, *progress)
     finally:
@@ -187,5 +188,6 @@ def _end(future: Future[None], record: Record, folder: Folder) -> str | None:
     return reason(error)
 
 
-def _outcome(result: Result) -> str:
+def outcome_line(result: Result) -> str:
+    """How a run ended, for people."""
     return f"{result.message}; {duration(result.seconds)}, loss {result.losses['total']:.4g}"

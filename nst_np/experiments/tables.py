@@ -33,14 +33,12 @@ def write_tables(folder: Folder) -> None:
         run, result = record.run, record.result()
         exact.append([
             record.folder.name, grid.rows[run.row], "" if run.snapshots else grid.columns[run.column],
-            *(format_option(getattr(run.config, name)) for name in varied), *_numbers(result, repr, repr),
+            *(format_option(getattr(run.config, name)) for name in varied), *numbers(result, repr, repr),
             "" if result is None else result.network, outcome(record)])
         short.append([run.label, *(_short(run.config, name) for name in varied),
-                      *_numbers(result, "{:.4g}".format, "{:.1f}".format), outcome(record)])
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([map(_no_formula, row) for row in exact])
+                      *numbers(result, "{:.4g}".format, "{:.1f}".format), outcome(record)])
     page = f"# {_as_text(grid.title)}\n\n{_markdown(short)}"
-    for name, content in ((TABLE_CSV, text.getvalue()), (TABLE_MD, page)):
+    for name, content in ((TABLE_CSV, csv_text(exact)), (TABLE_MD, page)):
         try:
             write_text(folder.path / name, content)
         except OSError as error:
@@ -53,7 +51,7 @@ def varying(configs: Sequence[Config]) -> list[str]:
     return [name for name in option_names() if any(getattr(other, name) != getattr(first, name) for other in others)]
 
 
-def _numbers(result: Result | None, loss: Callable[[float], str], seconds: Callable[[float], str]) -> list[str]:
+def numbers(result: Result | None, loss: Callable[[float], str], seconds: Callable[[float], str]) -> list[str]:
     """Losses, iterations and seconds, as they are to be written."""
     if result is None:
         return [""] * (len(LOSSES) + 2)
@@ -77,6 +75,13 @@ def _short(config: Config, name: str) -> str:
     if isinstance(value, dict):
         return layers_text(value)
     return number(value) if isinstance(value, float) else format_option(value)
+
+
+def csv_text(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as CSV, in which no cell is a formula."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([map(_no_formula, row) for row in rows])
+    return text.getvalue()
 
 
 def _no_formula(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nst_np import images
 from nst_np.config import Config
@@ -48,17 +50,25 @@ def work(record: Record, config: Config) -> None:
 
     try:
         if record.result() is None:
-            record.begin(config)
-            command = shlex.join(["nst-np", "--config", str(record.folder / SETTINGS)])
-            result, _ = paint(config, command=command, watchers=[watch])
-            record.finish(result)
+            with in_one_line():
+                record.begin(config)
+                command = shlex.join(["nst-np", "--config", str(record.folder / SETTINGS)])
+                result, _ = paint(config, command=command, watchers=[watch])
+                record.finish(result)
+    finally:
+        record.end()
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn what a run raises into an `NSTError`, or a `NoRoomError`, with one line and no cause, so that it pickles."""
+    try:
+        yield
     except MemoryError as error:
         raise NSTError(f"out of memory ({reason(error)}); a smaller size needs less") from None
     except (NSTError, OSError) as error:
         kind = NoRoomError if _is_no_room(error) else NSTError
         raise kind(" ".join(str(error).split())) from None
-    finally:
-        record.end()
 
 
 def _is_no_room(error: BaseException | None) -> bool:

@@ -7,11 +7,12 @@ from nst_np.images.opening import is_pil_image
 from nst_np.images.reading import Picture, load_image
 from nst_np.images.resizing import fit_image, fitted_shape, interpolate, measured_side, middle_square, resize_image
 from nst_np.images.settings import read_settings
-from nst_np.images.writing import check_format, check_writable, image_format, save_image
+from nst_np.images.writing import check_depth, check_format, check_writable, image_format, save_image
 
 __all__ = [
     "Picture",
     "array_reader",
+    "check_depth",
     "check_format",
     "check_writable",
     "decode_jpeg",

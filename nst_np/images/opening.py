@@ -18,6 +18,10 @@ from nst_np.files import open_file
 #: (EPS) hands the file to another program.
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
 
+#: How names of files in these formats usually end, for callers that look through a folder.
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".heic", ".gif", ".bmp", ".ppm", ".jp2",
+              ".tga")
+
 #: How the files of others begin that this Pillow may not have, from byte 8 on.
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")

@@ -67,7 +67,7 @@ def check_writable(path: str | os.PathLike[str], bits: int = 8) -> None:
         The extension is unknown or its format has not so many bits, the path is a directory, or its folder is missing
         or cannot be written to.
     """
-    _format_of_depth(path, bits)
+    check_depth(path, bits)
     with _write_errors(path):
         target = _target(path)
         if not target.parent.is_dir():
@@ -77,7 +77,7 @@ def check_writable(path: str | os.PathLike[str], bits: int = 8) -> None:
         check_can_write(target)
 
 
-def _format_of_depth(path: str | os.PathLike[str], bits: int) -> str:
+def check_depth(path: str | os.PathLike[str], bits: int) -> str:
     """The format of a path, or an `ImageError` if its colours have not so many bits."""
     form = image_format(path)
     if bits not in (8, 16):
@@ -138,7 +138,7 @@ def save_image(
         The picture has NaN, the format cannot hold it (`check_format`; JPEG's settings end at about 64 kB), or the file
         cannot be written.
     """
-    form = _format_of_depth(path, bits)
+    form = check_depth(path, bits)
     levels = _as_levels(pixels, alpha, form, bits, _output(path))
     check_format(path, *levels.shape[:2])
     encoded = io.BytesIO()
