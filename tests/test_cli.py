@@ -598,7 +598,7 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
     ([*RUN, "--style-blend", "0"], "style_blend must hold shares of at least 0 with a finite sum above 0, not 0.0"),
     ([*RUN, "--style-blend", "half"], "argument --style-blend: style_blend must be numbers, as in 0.7,0.3, not 'half'"),
     ([*RUN, "--fit", "wide"], "fit must be one of longer, shorter, square, not 'wide'"),
-    ([*RUN, "--preset", "monet"], "preset must be one of gnr652, waykar, "),
+    ([*RUN, "--preset", "monet"], "preset must be one of strokes, gnr652, "),
     ([*RUN, "--network", "vgg16", "--content-layers", "conv3_4"], "vgg16 has no layer 'conv3_4'; valid: conv1_1, "),
     ([*RUN, "--iteration", "3"], "unrecognized arguments: --iteration 3"),
     ([*RUN, "--size"], "argument --size: expected one argument"),

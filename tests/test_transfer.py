@@ -389,7 +389,7 @@ def test_settings_that_would_write_files_are_refused(setting, photo, painting):
 
 @pytest.mark.parametrize("call", [stylize, nst_np.estimate])
 def test_a_preset_that_does_not_exist(call, photo, painting):
-    with pytest.raises(InputError, match="^preset must be one of gnr652, .*, strotss, .*, not 'gatys'$"):
+    with pytest.raises(InputError, match="^preset must be one of strokes, .*, strotss, .*, not 'gatys'$"):
         call(photo, painting, preset="gatys")
 
 
