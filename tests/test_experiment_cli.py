@@ -256,7 +256,7 @@ def test_another_preset(command):
     (["two.toml", "photo.png", "painting.png", "-o", "."],
      "folder '.' is not empty and holds no experiment; expected a new or an empty folder"),
     (["gatys2015-grid", "photo.png", "painting.png", "-o", "out"], "wavelet has no layer 'conv1_1'; valid: scale1, "),
-    (["two.toml", "photo.png", "painting.png", "-o", "out", "--preset", "none"], "preset must be one of strokes, gnr652, "),
+    (["two.toml", "photo.png", "painting.png", "-o", "out", "--preset", "none"], "preset must be one of strokes, "),
 ])
 def test_what_is_refused(refused, arguments, line):
     given = [] if "--threads" in arguments or "--jobs" in arguments else ["--network", "wavelet"]
