@@ -79,7 +79,7 @@ def test_kept_features_are_put_together_in_any_order():
 @pytest.mark.parametrize("name", ["vgg16", "wavelet"])
 def test_gradient(name):
     f, x = joint_objective(name).value_and_grad, image(45, 53, 3)
-    assert gradcheck.check_scalar(f, x, step=1e-4, tolerance=1e-5) <= 1e-5
+    assert gradcheck.check_scalar(f, x, directions=2, step=1e-4, tolerance=1e-5) <= 1e-5
     with pytest.raises(gradcheck.GradientError):
         gradcheck.check_scalar(lambda x: (f(x)[0], 1.001 * f(x)[1]), x, step=1e-4, tolerance=1e-5)
 
