@@ -1,6 +1,6 @@
 """What is minimised, at one image: the weighted sum of its terms, and the gradient with respect to the pixels.
 
-`nst_np.terms` builds the terms and has their weights; `nst_np.mapreduce` evaluates them.
+`nst_np.terms` builds the terms and weighs them; `nst_np.mapreduce` measures images for them, whole or in pieces.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from nst_np.errors import InputError
 from nst_np.guides import Carrier
 from nst_np.losses import JointLoss
 from nst_np.network import FeatureNetwork
-from nst_np.pieces import cut
-from nst_np.terms import Term, content_terms, seen_by, style_terms, tv_term
+from nst_np.terms import Term, content_terms, measures_by_tap, seen_by, style_terms, tv_term, weigh
 
 EMPTY = "style is an empty list; expected an image, a list of images, or None"
 
@@ -46,7 +45,8 @@ class Objective:
 
     Parameters
     ----------
-    network : where features come from.
+    network : where features come from. If it is `FeatureNetwork.piecewise`, the images that the objective is aimed at
+        are looked at in pieces, too.
     terms : losses to add to those that are built from what follows.
     content : (H, W, 3) RGB 0–255; the image that is evaluated must have its size. None for no content loss. With a
         `content_weight` of 0 it still says which places of the style some kinds of style loss take.
@@ -180,9 +180,10 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
-        multiple = max(map(self.network.stride, self._taps), default=1)
-        pieces = cut(x.shape, self._pieces, multiple) if self._pieces > 1 else []
-        terms, gradient = mapreduce.evaluate(self.network, self.terms, x, pieces, self._run)
+        found, backward = mapreduce.measure(self.network, x, measures_by_tap(self.terms), self._pieces, self._run)
+        terms, d_statistics = weigh(self.network, self.terms, found)
+        del found
+        gradient = backward(d_statistics)
         return Evaluation(terms["total"], gradient, terms)
 
     def value_and_grad(self, image: Array) -> tuple[float, Array]:

@@ -29,18 +29,25 @@ class Piece:
                      for along in (self.rows, self.columns))
 
 
-def cut(shape: tuple[int, ...], number: int, multiple: int = 1) -> list[Piece]:
+def cut(shape: tuple[int, ...], number: int, multiple: int = 1, most: int | None = None) -> list[Piece]:
     """About so many pieces of an image of a shape (height, width, …), as square as can be, row by row.
 
     They begin at multiples of `multiple` pixels; the last ones of a row or column end where the image does.
+
+    Parameters
+    ----------
+    most : pixels of the longer side of a piece, up to less than `multiple` beyond that, if it takes more pieces.
     """
     height, width = shape[:2]
     rows = min(max(1, round(math.sqrt(number * height / width))), number)
     columns = max(1, -(-number // rows))
+    if most is not None:
+        step = max(1, most // multiple) * multiple
+        rows, columns = max(rows, -(-height // step)), max(columns, -(-width // step))
     return [Piece(a, b) for a in _along(height, rows, multiple) for b in _along(width, columns, multiple)]
 
 
 def _along(length: int, number: int, multiple: int) -> list[slice]:
-    step = max(1, round(length / number / multiple)) * multiple
+    step = -(-length // (number * multiple)) * multiple
     starts = [start for start in range(0, length, step) if start == 0 or length - start >= multiple]
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], length], strict=True)]

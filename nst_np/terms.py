@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nst_np import losses
+from nst_np import losses, mapreduce
 from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.errors import InputError
@@ -23,12 +23,12 @@ from nst_np.losses import JointLoss, Loss, Measure, Statistic, StyleKind
 from nst_np.losses.base import measures_of, weighed
 from nst_np.losses.guided import guided
 from nst_np.losses.sampling import Grids, JointKind, Seen
+from nst_np.mapreduce import PIXELS
 from nst_np.network import FeatureNetwork, Statistics
 from nst_np.registry import CONTENT_LOSSES, ONE_TAP, STYLE_LOSSES
 
 T = TypeVar("T")
 GuidedImage = tuple[Array, "np.ndarray | None"]  # an image with the guide of a region, or without
-PIXELS = "pixels"  # the tap of what looks at the image itself
 MIDDLE = 127.5  # that pixels are counted from where their directions are compared
 BLENDS = ("grams", "losses")
 TOTAL_VARIATIONS = {"published": losses.TotalVariation, "relative": losses.RelativeTotalVariation,
@@ -160,7 +160,7 @@ def content_terms(network: FeatureNetwork, image: Array, layers: Mapping[str, fl
             terms.append(_joint_term(network, kind, at, (image, None), [], [], normalization,
                                      ("content", weight, share)))
             continue
-        for layer, P in network.features(image, at, any_range=True).items():
+        for layer, P in mapreduce.features(network, image, at).items():
             factors = None if strength is None else carrier.means(layer, strength)
             loss = guided(kind.aim(backend, normalization, P, center), factors)
             terms.append(Term("content", (layer,), loss, weight, at[layer], share))
@@ -236,7 +236,7 @@ def _targets(carrier: Carrier, network: FeatureNetwork, kind: StyleKind, images:
         its = [number for number, region in enumerate(regions) if index in region.styles]
         looks = {layer: [guided(kind.look, carrier.factors(layer, regions[number].styles[index])) for number in its]
                  for layer in layers}
-        statistics, _ = network.measure(image, looks) if its else ({}, None)
+        statistics, _ = mapreduce.measure(network, image, looks) if its else ({}, None)
         for place, number in enumerate(its):
             found[number][index] = {layer: _means(statistics[layer][place])
                                     for layer in network.layers if layer in statistics}
@@ -340,9 +340,7 @@ def seen_by(network: FeatureNetwork, image: Array, taps: Sequence[str], guide: n
 
     def look(measures: Sequence[Measure]) -> list[Statistic]:
         by_tap = {tap: [measure] for tap, measure in zip(taps, measures, strict=True)}
-        of_pixels = by_tap.pop(PIXELS, [])
-        found: dict[str, list[Statistic]] = network.measure(image, by_tap)[0] if by_tap else {}
-        found[PIXELS] = [measure.statistic(network.backend, network.as_image(image)) for measure in of_pixels]
+        found, _ = mapreduce.measure(network, network.as_image(image), by_tap)
         return [found[tap][0] for tap in taps]
 
     return Seen(grids, look)

@@ -29,10 +29,13 @@ class Measure(ABC):
     reach : how many positions beyond the lower and the right end of a region it looks at, as far as there are any.
     """
 
-    reach: ClassVar[int] = 0
+    reach: int = 0
 
     def at(self, region: Region) -> Measure:
-        """The same, for `statistic` and `pull_back` of the features in a region, and in its reach beyond it."""
+        """The same, for `statistic` and `pull_back` of the features in a region, and in its reach beyond it.
+
+        The region is counted from where that begins which the measure is at.
+        """
         return self
 
     @abstractmethod

@@ -72,8 +72,9 @@ class Kept(Measure):
     region: Region = (slice(None), slice(None))
 
     def at(self, region: Region) -> Kept:
-        """With that region."""
-        return replace(self, region=region)
+        """With that region of the one that it has."""
+        rows, columns = (_part(own, along) for own, along in zip(self.region, region, strict=True))
+        return replace(self, region=(rows, columns))
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """The region with its features."""
@@ -184,6 +185,12 @@ class JointKind(NamedTuple):
     has_pixels: bool = False
     content_share: float = 0.0
     has_regions: bool = True
+
+
+def _part(own: slice, along: slice) -> slice:
+    """Rows or columns of some, counted from where those begin."""
+    start = own.start or 0
+    return slice(start + (along.start or 0), own.stop if along.stop is None else start + along.stop)
 
 
 def hypercolumns(backend: Backend, statistics: Sequence[Statistic], scales: Sequence[Scale]) -> Array:
