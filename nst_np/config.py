@@ -21,7 +21,7 @@ from typing import Any
 from nst_np.errors import InputError
 from nst_np.files import read_text
 from nst_np.registry import CONTENT_LOSSES, NETWORKS, STYLE_LOSSES
-from nst_np.values import Files, Layers, Shares, a, plain
+from nst_np.values import Files, Layers, Shares, a, bytes_of, plain
 
 POOLINGS = ("average", "max", "l2")
 PADDINGS = ("zeros", "replicate")
@@ -123,6 +123,7 @@ class Config:
     stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, length of the first step of the others, in pixel values (default: one for each)", metavar="X", above=0)
     redraw: int | None = _option(None, "optimizer", "iterations after which losses that look at random places draw others, and patches are matched again (default: 10 with L-BFGS, which starts again there, else 1)", metavar="N", minimum=1)
+    pairs: int | None = _option(None, "optimizer", "steps and changes of the gradient that L-BFGS remembers (default: 10, or as many as fit into 'memory')", metavar="N", minimum=1, maximum=100)
     adam_beta2: float | None = _option(None, "optimizer", "decay of adam's mean square of gradients (default: 0.999)", metavar="X", above=0, maximum=0.999999)
     carry_moments: bool = _option(False, "optimizer", "adam begins each size with the moments of the one before, enlarged, instead of none")
     average: float | None = _option(None, "optimizer", "the picture is the moving average of the iterates at its size, of this decay: 0.99 is about the last hundred (default: the iterate with the smallest loss)", metavar="X", above=0, maximum=0.9999)
@@ -147,6 +148,8 @@ class Config:
 
     device: str = _option("auto", "machine", "'auto', 'cpu' or 'gpu[:N]'", metavar="NAME")
     dtype: str = _option("float32", "machine", "precision of the network", choices=DTYPES)
+    memory: str | None = _option(None, "machine", "what a run may take, as in 4GB or 500MB: pieces, optimizer and pairs are chosen for that (default: nine tenths of what is free in one piece, else three quarters; docs/large.md)", metavar="SIZE")
+    piece_size: int | None = _option(None, "machine", "longest side of the pieces that a picture is worked on in, pixels (default: the whole picture, or as large as fits into 'memory')", metavar="N", minimum=64, maximum=20000)
     threads: int | None = _option(None, "machine", "CPU threads (default: NST_NP_THREADS, or all cores)", metavar="N", minimum=1, maximum=1024)
     # fmt: on
 
@@ -166,6 +169,11 @@ class Config:
             raise InputError(f"keep is {self.keep!r}, but there is no content image to keep anything of")
         if self.keep is not None and self.tileable:
             raise InputError("tileable shifts a photograph's light, so that nothing of it can be kept; expected no keep")
+        if self.piece_size is not None and self.tileable:
+            raise InputError("a tileable picture cannot be worked on in pieces, which would have edges; expected no "
+                             "piece_size")
+        if self.memory is not None:
+            bytes_of("memory", self.memory)
         self._check_styles()
 
     def _check_styles(self) -> None:

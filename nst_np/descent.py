@@ -74,11 +74,12 @@ class Descent:
         If the function does not stay the same, `redraw` makes it another one. With a `state` of an earlier one, it goes
         on from there.
         """
-        adam = self.method == "adam"
+        adam, lbfgs = self.method == "adam", self.method.startswith("lbfgs")
         return optimize.Minimization(
             function, self.start(start), xp=self.xp, method=self.method, iterations=iterations,
             learning_rate=self._config.learning_rate, bounds=self._config.pixel_bounds, average=self._config.average,
             beta2=self._config.adam_beta2 if adam else None, carried=carried, redraw=redraw,
+            pairs=self._config.pairs if lbfgs else None,
             state=None if state is None else self.there(state),
             redraw_every=self._config.redraw,
         )

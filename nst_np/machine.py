@@ -21,6 +21,13 @@ def free_on_host() -> int:
     return max(0, min([int(psutil.virtual_memory().available), *_free_in_cgroups()]))
 
 
+def held_on_host() -> int:
+    """What this process has of the machine's memory, in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def shortage(size: float) -> str | None:
     """Why so many bytes are not to be had, as the end of a sentence on what takes them; None if they are."""
     free = free_on_host()

@@ -107,7 +107,7 @@ class Steps:
     def forecast(self) -> Estimate:
         """What the run will take."""
         with _one_blas_thread(), self._explained(self.plan.factors[0]):
-            return forecast(self.plan, self.network, objective_of)
+            return forecast(self.plan, self.network, objective_of, may_choose=self._resumed is None)
 
     @property
     def result(self) -> StylizeResult:
@@ -162,8 +162,12 @@ class Steps:
             if not self.plan.is_small:
                 expected = self.forecast()
                 if self._resumed is not None and expected.device == "cpu":  # the run itself will have what it holds
-                    expected = dataclasses.replace(expected, free_bytes=expected.free_bytes + self._resumed.nbytes)
+                    held, most = self._resumed.nbytes, expected.most_bytes
+                    expected = dataclasses.replace(expected, free_bytes=expected.free_bytes + held,
+                                                   most_bytes=None if most is None else most + held)
                 expected.check()
+                self.config = replace(self.config, **expected.chosen)
+                self.plan = dataclasses.replace(self.plan, config=self.config)
                 self._say(expected.describe())
                 self.foretold = expected.seconds
             self._start = time.perf_counter() - (self._resumed.seconds if self._resumed is not None else 0)
@@ -313,7 +317,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
                  start: Pixels, guides: Guides) -> Objective:
     """What the settings say is to be minimised, from `start` on."""
     return Objective(
-        network, content=content, style=list(styles) if styles and config.style_weight else None,
+        network.piecewise(config.piece_size), content=content, style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -67,6 +68,21 @@ def _float(number: Real) -> float:
         return float(number)
     except OverflowError:
         return math.inf
+
+
+def bytes_of(name: str, text: str) -> int:
+    """The bytes that a size is: ``"4GB"``, ``"500 MB"``, ``"1.5GiB"``.
+
+    Raises
+    ------
+    InputError
+        If it has no such unit, or is no number above 0.
+    """
+    parts = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([KMGT])(i?)B?\s*", text, re.IGNORECASE | re.ASCII)
+    size = 0.0 if parts is None else float(parts[1]) * (1024 if parts[3] else 1000) ** (1 + "KMGT".index(parts[2].upper()))
+    if not 1 <= size < math.inf:
+        raise InputError(f"{name} must be a size such as 4GB or 500MB, not {text!r}")
+    return int(size)
 
 
 def a(kind: type) -> str:

@@ -34,7 +34,7 @@ def plan(picture=(300, 400), style=(300, 400), content=True, **settings):
 
 
 def costs(**lines):
-    return Costs(**{**dict.fromkeys(Costs._fields, FREE), "beside": BESIDE, **lines})
+    return Costs(**{**dict.fromkeys(Costs._fields, FREE), "beside": BESIDE, "pieces": None, **lines})
 
 
 @pytest.fixture
@@ -426,7 +426,7 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
     (GB, 4 * GB, "gpu:0", True), (10 * GB, GB, "cpu", True), (10**8, GB, "gpu:0", False), (GB, 10**8, "cpu", False)])
 def test_a_run_on_a_gpu_needs_memory_there_and_here(free_there, free_here, device, fits, monkeypatch):
     there, here = (costs(painting=Line(0.0, per_pixel)) for per_pixel in (3000.0, 2000.0))
-    monkeypatch.setattr(forecast.estimate, "rehearse", lambda *arguments: [there, here])
+    monkeypatch.setattr(forecast.choice, "rehearse", lambda *arguments: [there, here])
     monkeypatch.setattr(memory, "free_bytes", lambda backend: free_there)
     monkeypatch.setattr(memory, "free_on_host", lambda: free_here)
     network = load_network("wavelet")

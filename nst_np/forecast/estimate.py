@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from nst_np.canvas import scaled_shape
 from nst_np.config import Config
 from nst_np.errors import InputError
-from nst_np.forecast import memory
-from nst_np.forecast.plan import Plan, Shape, area
-from nst_np.forecast.rehearsal import Build, Costs, rehearse
+from nst_np.forecast.plan import Plan, Shape, Stage, area
+from nst_np.forecast.rehearsal import Costs
 from nst_np.machine import RESERVE, amount
-from nst_np.network import FeatureNetwork
+from nst_np.optimize import PAIRS
+from nst_np.pieces import cut
 
 LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
 PROPOSED = 0.9  # share of the rest that a proposed size may take: layers change with size, free memory with time
+BYTES = 3 * 4  # of a pixel in memory
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
 ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
 
@@ -44,6 +47,10 @@ class Estimate:
     style : height and width of the style image, if it is the look at that which takes the most memory.
     stop_after : how many iterations there are in all, if `stop_after` cuts them short.
     before : how many there are at each size before the last.
+    pieces : how many the last size is worked on in.
+    chosen : settings that were chosen so that the run fits: ``{"piece_size": 1100}``, perhaps with ``optimizer`` and
+        ``pairs``. Empty if it fits as it is.
+    most_bytes : what the setting `memory` leaves beside what is in use before the run starts; None if it is not set.
     """
 
     shape: Shape
@@ -58,11 +65,14 @@ class Estimate:
     style: Shape | None = None
     stop_after: int | None = None
     before: Sequence[int] = ()
+    pieces: int = 1
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    most_bytes: int | None = None
 
     @property
     def fits(self) -> bool:
-        """Whether a tenth of the free memory would stay free."""
-        return self.peak_bytes <= _room(self.free_bytes)
+        """Whether a tenth of the free memory would stay free, and the run keeps to the setting `memory`."""
+        return self.peak_bytes <= room(self.free_bytes, self.most_bytes)
 
     def check(self) -> None:
         """Raise an `InputError` that names a fitting size, if this one does not fit."""
@@ -70,15 +80,17 @@ class Estimate:
             return
         settings = " and ".join(f"{name} {value}" for name, value in self.fitting.items()) or "no size"
         what, (height, width) = ("picture", self.shape) if self.style is None else ("style image", self.style)
-        raise InputError(
-            f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}, and "
-            f"{amount(self.free_bytes)} are free, of which a tenth is to stay free; {settings} would fit"
-        )
+        even = " even in pieces" if self.pieces > 1 else ""
+        there = f"{amount(self.free_bytes)} are free, of which a tenth is to stay free"
+        if self.most_bytes is not None and self.most_bytes < room(self.free_bytes):
+            there = f"the setting memory leaves {amount(max(0, self.most_bytes))} beside what is in use already"
+        raise InputError(f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}{even}, and "
+                         f"{there}; {settings} would fit")
 
     def describe(self) -> str:
         """One line for people."""
         return (f"about {duration(self.iteration_seconds)} per iteration{self._last}, {duration(self.seconds)} in all, "
-                f"{amount(self.peak_bytes)} of {self._whose}")
+                f"{amount(self.peak_bytes)} of {self._whose}{self._choice}")
 
     def rows(self) -> dict[str, str]:
         """The same as a table, with the sizes and what is free."""
@@ -87,8 +99,16 @@ class Estimate:
             "iterations": ("" if self.stop_after is None else f"{self.stop_after} in all, at most ") + self._schedule,
             "iteration": f"{duration(self.iteration_seconds)}{self._last}",
             "whole run": duration(self.seconds),
-            self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free",
+            self._whose: f"{amount(self.peak_bytes)} at the peak; {amount(self.free_bytes)} are free{self._choice}",
         }
+
+    @property
+    def _choice(self) -> str:
+        """In how many pieces it is worked on, and what else was chosen so that it fits."""
+        words = [f"{self.pieces} pieces{self._last}"] if self.pieces > 1 else []
+        if "pairs" in self.chosen:
+            words.append(f"our own L-BFGS with {self.chosen['pairs']} pairs")
+        return f"; {', '.join(words)}" if words else ""
 
     @property
     def _schedule(self) -> str:
@@ -110,42 +130,29 @@ class Estimate:
         return "memory" if self.device == "cpu" else f"memory of {self.device}"
 
 
-def forecast(plan: Plan, network: FeatureNetwork, build: Build) -> Estimate:
-    """Estimate a run on this machine, as it is now.
+def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu", most: int | None = None) -> Estimate:
+    """Follow the costs to the sizes of a run.
 
     Parameters
     ----------
-    plan : the run.
-    network : its network.
-    build : makes its objective, from settings, network, content and style image.
-
-    Raises
-    ------
-    InputError
-        If the run itself would: a layer does not exist, or an image is too small for its layers at the first size.
+    free : the memory that there is, in bytes.
+    most : what of it the run may take, if that is said.
     """
-    plan.check_layers(network)
-    costs = rehearse(plan, network, build)
-    backend = network.backend
-    places = [(memory.free_bytes(backend), backend.device), (memory.free_on_host(), "cpu")]
-    estimates = [predict(plan, costs, *place) for costs, place in zip(costs, places, strict=False)]
-    return max(estimates, key=lambda estimate: estimate.peak_bytes / max(1, estimate.free_bytes))
-
-
-def predict(plan: Plan, costs: Costs, free: int, device: str = "cpu") -> Estimate:
-    """Follow the costs to the sizes of a run; `free` is the memory that there is, in bytes."""
-    pixels, peak = area(plan.seen(plan.stages[-1].factor)), _peak(plan, costs)
+    last_stage, peak = plan.stages[-1], peak_bytes(plan, costs)
     largest = max(plan.styles, key=area, default=None)
     iterations = sum(stage.iterations for stage in plan.stages)
     *before, last = (stage.iterations for stage in plan.schedule[: len(plan.stages)])
+    shape = plan.seen(last_stage.factor)
     return Estimate(
-        shape=plan.picture, iteration_seconds=costs.evaluation(pixels) + costs.step(pixels),
+        shape=plan.picture,
+        iteration_seconds=_evaluation(plan, costs, last_stage._replace(is_final=False)) + costs.step(area(shape)),
         seconds=_seconds(plan, costs), peak_bytes=round(peak), free_bytes=free, device=device,
-        fitting={} if peak <= _room(free) else _fitting(plan, costs, PROPOSED * _room(free)),
+        fitting={} if peak <= room(free, most) else _fitting(plan, costs, PROPOSED * room(free, most)),
         iterations=last, before=before,
         sizes=[scaled_shape(plan.picture, factor) for factor, *_ in plan.stages],
-        style=largest if peak > costs.beside + costs.painting(pixels) else None,
+        style=largest if peak > costs.beside + _painting(plan, costs) else None,
         stop_after=iterations if iterations < plan.iterations else None,
+        pieces=len(_areas(plan, costs, shape)), most_bytes=most,
     )
 
 
@@ -153,33 +160,63 @@ def _seconds(plan: Plan, costs: Costs) -> float:
     """Of the whole run."""
     lbfgs = plan.config.optimizer.startswith("lbfgs")
     seconds = 0.0
-    for factor, iterations, is_final in plan.stages:
-        pixels = area(plan.seen(factor))
-        evaluations = iterations + (LBFGS_START + LBFGS_SEARCH * iterations if lbfgs else 1)
-        evaluation = costs.final if is_final else costs.evaluation
-        seconds += evaluations * evaluation(pixels) + iterations * costs.step(pixels)
-        seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(factor))
+    for stage in plan.stages:
+        pixels = area(plan.seen(stage.factor))
+        evaluations = stage.iterations + (LBFGS_START + LBFGS_SEARCH * stage.iterations if lbfgs else 1)
+        seconds += evaluations * _evaluation(plan, costs, stage) + stage.iterations * costs.step(pixels)
+        seconds += costs.look(pixels) + sum(costs.look(area(style)) for style in plan.seen_styles(stage.factor))
     return seconds
 
 
-def _peak(plan: Plan, costs: Costs) -> float:
+def _evaluation(plan: Plan, costs: Costs, stage: Stage) -> float:
+    """Seconds for value and gradient. In pieces features are made twice, and at the edges more often."""
+    evaluation = costs.final if stage.is_final else costs.evaluation
+    areas = _areas(plan, costs, plan.seen(stage.factor))
+    return evaluation(areas[0]) if len(areas) == 1 else sum(evaluation(each) + costs.look(each) for each in areas)
+
+
+def peak_bytes(plan: Plan, costs: Costs) -> float:
     """Bytes of memory; the look at a style image comes after the one at the content image, and before painting."""
     last = plan.stages[-1].factor
     pixels, styles = area(plan.seen(last)), plan.seen_styles(last)
-    return costs.beside + max(costs.painting(pixels), costs.keeping(pixels) + costs.looking(max(map(area, styles),
-                                                                                                 default=0)))
+    looked_at = [max(_areas(plan, costs, style)) for style in styles]
+    keeping = costs.keeping(pixels)
+    if costs.pieces is not None:
+        looked_at.append(max(_areas(plan, costs, plan.seen(last))))
+        keeping += 2 * BYTES * pixels  # where the size begins, and the content image with its margin
+    return costs.beside + max(_painting(plan, costs), keeping + costs.looking(max(looked_at, default=0)))
 
 
-def _room(free: int) -> float:
+def _painting(plan: Plan, costs: Costs) -> float:
+    """Bytes at the peak of an iteration at the last size."""
+    shape, its = plan.seen(plan.stages[-1].factor), costs.pieces
+    if its is None:
+        return costs.painting(area(shape))
+    pixels, piece = area(shape), max(_areas(plan, costs, shape))
+    pairs = (plan.config.pairs or PAIRS) + 1  # a line search may keep a second point, with its gradient
+    return pairs * its.pair(pixels) + max(its.moving(pixels),
+                                          its.holding(pixels) + its.merging(pixels) + its.evaluating(piece))
+
+
+def _areas(plan: Plan, costs: Costs, shape: Shape) -> list[int]:
+    """The pixels of the pieces of an image, with those around them."""
+    if costs.pieces is None:
+        return [area(shape)]
+    grown = [piece.grown(costs.pieces.halo, shape)
+             for piece in cut(shape, 1, costs.pieces.multiple, plan.config.piece_size)]
+    return [(piece.rows.stop - piece.rows.start) * (piece.columns.stop - piece.columns.start) for piece in grown]
+
+
+def room(free: int, most: int | None = None) -> float:
     """What a run may take of the free memory."""
-    return free * (1 - RESERVE)
+    return min(free * (1 - RESERVE), math.inf if most is None else most)
 
 
-def _fitting(plan: Plan, costs: Costs, room: float) -> dict[str, int]:
+def _fitting(plan: Plan, costs: Costs, least_room: float) -> dict[str, int]:
     """Settings with which the run would fit: another size, and where that does not do, another style_size."""
 
     def fits(other: Plan) -> bool:
-        return _peak(other, costs) <= room
+        return peak_bytes(other, costs) <= least_room
 
     size = _largest(plan.side(plan.picture), lambda size: fits(plan.resized(size)))
     if size is not None:

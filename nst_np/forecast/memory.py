@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from nst_np.backend import Backend
 from nst_np.machine import free_on_host as free_on_host  # for whoever asks about a device
+from nst_np.machine import held_on_host
 
 
 def free_bytes(backend: Backend) -> int:
@@ -17,6 +18,11 @@ def free_bytes(backend: Backend) -> int:
         return free_on_host()
     free, _ = backend.xp.cuda.runtime.memGetInfo()
     return int(free + backend.xp.get_default_memory_pool().free_bytes())
+
+
+def held_bytes(backend: Backend) -> int:
+    """What this process has on the device."""
+    return held_on_host() if backend.device == "cpu" else int(backend.xp.get_default_memory_pool().used_bytes())
 
 
 class Watch(Protocol):

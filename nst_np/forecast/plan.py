@@ -117,7 +117,7 @@ class Plan:
     @property
     def is_small(self) -> bool:
         """Whether an estimate would not pay."""
-        return max(map(area, (self.seen(), *self.styles))) <= SMALL
+        return self.config.memory is None and max(map(area, (self.seen(), *self.styles))) <= SMALL
 
     def side(self, shape: Shape) -> int:
         """What `size` is of a picture of some height and width."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,6 +75,28 @@ def time_line(pixels: tuple[int, int], seconds: tuple[float, float]) -> Line:
     return line_through(pixels, seconds)._replace(least_per_pixel=seconds[1] / pixels[1])
 
 
+class PieceCosts(NamedTuple):
+    """What of a run in pieces is otherwise than of whole images.
+
+    Attributes
+    ----------
+    halo, multiple : pixels around a piece, and of which its sides are multiples.
+    holding : bytes that optimiser and objective keep while that is evaluated, by pixels of the canvas.
+    merging : bytes beside them that are not a piece's own, such as the gradient, by pixels of the canvas.
+    evaluating : bytes at the peak of a piece, by its pixels and those around it.
+    moving : bytes at the peak of the optimiser between evaluations, by pixels of the canvas.
+    pair : bytes of each pair that our own L-BFGS remembers, none of which is in the above, by pixels of the canvas.
+    """
+
+    halo: int
+    multiple: int
+    holding: Line
+    merging: Line
+    evaluating: Line
+    moving: Line
+    pair: Line
+
+
 class Costs(NamedTuple):
     """What a run is made of.
 
@@ -87,6 +110,7 @@ class Costs(NamedTuple):
     keeping : bytes that the objective keeps of the content image, by pixels of the canvas.
     looking : bytes at the peak of a look at the style image beside that, by its pixels.
     beside : bytes of the process and its threads, beside all arrays.
+    pieces : what is otherwise in pieces, if that was rehearsed.
     """
 
     evaluation: Line
@@ -97,6 +121,7 @@ class Costs(NamedTuple):
     keeping: Line
     looking: Line
     beside: int
+    pieces: PieceCosts | None = None
 
 
 def rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
@@ -114,14 +139,8 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
     if backend.device != "cpu":
         places.insert(0, (gpu_sides(plan), lambda: memory.watch(backend)))
     sides = places[0][0]
-    content, style = plan.layers(network)
-    moved = {name: there for name, layers in (("content_layers", content), ("style_layers", style))
-             if (there := _moved(network, layers, min(sides + CPU_SIDES))) != layers}
-    config, of_final_pass = (replace(plan.settings(is_final), **moved) for is_final in (False, True))
-
-    def on(side: int, is_final: bool = False) -> _Canvas:
-        settings = of_final_pass if is_final else config
-        return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
+    on = _stage(plan, network, build, min(sides + CPU_SIDES))
+    config = plan.config
 
     with np.errstate(all="ignore"):  # what overflows here will do so in the run
         (slow_evaluation, slow_look), (evaluation, look) = on(sides[1]).seconds(), on(sides[0]).seconds()
@@ -140,6 +159,40 @@ def _rehearse(plan: Plan, network: FeatureNetwork, build: Build) -> list[Costs]:
         painting, keeping, looking = (line_through(_areas(its_sides), pair) for pair in pairs)
         everywhere.append(Costs(*seconds, painting, keeping, looking, beside))
     return everywhere
+
+
+def rehearse_pieces(plan: Plan, network: FeatureNetwork, build: Build) -> PieceCosts:
+    """Measure what is otherwise in pieces, on the network's device."""
+    backend = network.backend
+    on_cpu = backend.device == "cpu"
+    sides = CPU_SIDES if on_cpu else gpu_sides(plan)
+    watching = memory.watch_host if on_cpu else partial(memory.watch, backend)
+    on = _stage(plan, network, build, min(sides + CPU_SIDES))
+    with _TURN.taken, np.errstate(all="ignore"):
+        small, large = (InPieces(*_most(on(side, is_final).bytes_in_pieces(watching)
+                                        for is_final in {False, plan.has_final})) for side in sides)
+
+    def line(name: str) -> Line:
+        return line_through(_areas(sides), (getattr(small, name), getattr(large, name)))
+
+    taps = [layer for layers in plan.layers(network) for layer in layers]
+    return PieceCosts(network.halo(taps), max(map(network.stride, taps), default=1), line("holding"), line("merging"),
+                      line_through((small.pixels, large.pixels), (small.evaluating, large.evaluating)), line("moving"),
+                      line("pair"))
+
+
+def _stage(plan: Plan, network: FeatureNetwork, build: Build, least: int) -> Callable[..., _Canvas]:
+    """The plan's objectives on canvases of some sides, at least the `least`; and those of its final pass."""
+    content, style = plan.layers(network)
+    moved = {name: there for name, layers in (("content_layers", content), ("style_layers", style))
+             if (there := _moved(network, layers, least)) != layers}
+    config, of_final_pass = (replace(plan.settings(is_final), piece_size=None, **moved) for is_final in (False, True))
+
+    def on(side: int, is_final: bool = False) -> _Canvas:
+        settings = of_final_pass if is_final else config
+        return _Canvas(settings, network, build, side, bool(content), len(plan.styles) if style else 0, plan.guides)
+
+    return on
 
 
 def _most(bytes_: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
@@ -163,6 +216,17 @@ def _moved(network: FeatureNetwork, layers: Layers, side: int) -> Layers:
     """The layers, those too coarse for a canvas replaced by the coarsest that it has: they have few pixels anyway."""
     existing = [name for name in network.layers if network.minimum_size([name]) <= side]
     return {name if name in existing else existing[-1]: weight for name, weight in layers.items()}
+
+
+class InPieces(NamedTuple):
+    """Bytes as `PieceCosts` has them, of one canvas, and the pixels of its largest piece with those around it."""
+
+    holding: int
+    merging: int
+    evaluating: int
+    moving: int
+    pair: int
+    pixels: int
 
 
 class _Canvas:
@@ -197,8 +261,47 @@ class _Canvas:
         with watching() as watch:
             objective = self._objective()
             kept, built = watch.held(), watch.peak()
-            self._paint(objective)
-            return watch.peak(), kept, built - kept
+            self._paint(partial(self._of, objective))
+            pairs = (self._config.pairs or optimize.PAIRS) + 1
+            return watch.peak() + pairs * self._pair_bytes(), kept, built - kept
+
+    def bytes_in_pieces(self, watching: Watching) -> InPieces:
+        """What an iteration takes in which two pieces are evaluated."""
+        holding, merging, evaluating, moving, pixels = [], [], [], [], []
+        with watching() as watch:
+            start = self._image.copy()  # which a run keeps, to resume from
+
+            def run(function: Callable[..., Any], *arguments: Sequence[Any]) -> Iterator[Any]:
+                for each in zip(*arguments, strict=True):
+                    merging.append(watch.peak())
+                    before = watch.held()
+                    found = function(*each)
+                    evaluating.append(watch.peak() - before)
+                    pixels.append(area(each[-1].shape[:2]))
+                    yield found
+                    del found
+
+            objective = self._objective()
+            objective = Objective(objective.network, objective.terms, pieces=2, run=run)
+            watch.peak()  # that of the looks
+
+            def evaluate(x: optimize.Vector) -> tuple[float, optimize.Vector]:
+                moving.append(watch.peak())
+                holding.append(watch.held())
+                value, gradient = self._of(objective, x)
+                merging.append(watch.peak())
+                return value, gradient
+
+            self._paint(evaluate)
+            moving.append(watch.peak())
+            del start
+        return InPieces(holding[0], max(merging) - holding[0], max(evaluating), max(moving), self._pair_bytes(),
+                        max(pixels))
+
+    def _pair_bytes(self) -> int:
+        """Of each pair that our own L-BFGS remembers, of which it has none yet when an iteration is measured."""
+        vector = self._descent.start(self._image)
+        return 2 * int(vector.nbytes) if self._descent.method == "lbfgs-own" else 0
 
     def _objective(self) -> Objective:
         return self._build(self._config, self._network, self._content, self._styles, self._image, self._guides)
@@ -216,15 +319,17 @@ class _Canvas:
 
         self._optimize(bowl, steps)
 
-    def _paint(self, objective: Objective) -> None:
+    def _of(self, objective: Objective, x: optimize.Vector) -> tuple[float, optimize.Vector]:
+        """Value and gradient at a vector."""
+        evaluation = objective.evaluate(self._descent.image(x))
+        return evaluation.value, self._descent.gradient(evaluation.gradient)
+
+    def _paint(self, evaluate: optimize.Function) -> None:
         """An iteration, in which the objective is evaluated when it meets most other memory, and else a bowl."""
         calls = itertools.count(1)
 
-        def function(x: optimize.Vector) -> tuple[float, optimize.Vector]:
-            if next(calls) != FULL:
-                return float(x @ x), 2 * x
-            evaluation = objective.evaluate(self._descent.image(x))
-            return evaluation.value, self._descent.gradient(evaluation.gradient)
+        def function(x: optimize.Vector) -> tuple[Any, ...]:
+            return evaluate(x) if next(calls) == FULL else (float(x @ x), 2 * x)
 
         self._optimize(function, 1)
 

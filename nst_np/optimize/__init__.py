@@ -11,11 +11,11 @@ L-BFGS-B, which is NumPy's and in float64.
 
 from __future__ import annotations
 
-from nst_np.optimize.base import Best, Bounds, Function, Iterate, State, Vector
+from nst_np.optimize.base import PAIRS, Best, Bounds, Function, Iterate, State, Vector
 from nst_np.optimize.driver import LEARNING_RATES, METHODS, Minimization, OptimizeResult, minimize
 from nst_np.optimize.first_order import moments
 
 __all__ = [
-    "LEARNING_RATES", "METHODS", "Best", "Bounds", "Function", "Iterate", "Minimization", "OptimizeResult", "State",
+    "LEARNING_RATES", "METHODS", "PAIRS", "Best", "Bounds", "Function", "Iterate", "Minimization", "OptimizeResult", "State",
     "Vector", "minimize", "moments",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from nst_np.errors import NumericalError
 
+PAIRS = 10  # of steps and changes of the gradient that L-BFGS remembers, if nothing else is said
 Vector = Any  # (n,), float32 or float64, of one array module
 Function = Callable[[Vector], tuple[Any, ...]]  # x to the value, a float; the gradient, like x; and anything else
 Bounds = tuple[float, float]
@@ -48,7 +49,7 @@ class Best:
 
     Attributes
     ----------
-    x, value : the point, a copy, and f(x).
+    x, value : the point, not to be modified, and f(x).
     rest : what else the function returned there.
     """
 
@@ -81,7 +82,7 @@ class Counted:
         self.rest: tuple[Any, ...] = ()
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
-        """Value and gradient at `x`; a `NumericalError` if either is NaN or infinite."""
+        """Value and gradient at `x`, which stays as it is; a `NumericalError` if either is NaN or infinite."""
         value, gradient, *rest = self._function(x)
         self.nfev += 1
         self.rest = tuple(rest)
@@ -89,5 +90,5 @@ class Counted:
             if not abs(number) < float("inf"):
                 raise NumericalError(f"the {what} is {number} at evaluation {self.nfev}; the run cannot go on")
         if self.best is None or self.has_changed or value < self.best.value:
-            self.best, self.has_changed = Best(x.copy(), value, self.rest), False
+            self.best, self.has_changed = Best(x, value, self.rest), False
         return value, gradient

@@ -43,6 +43,7 @@ class Minimization:
     average : if not None, the decay of a moving average of the iterates (`nst_np.optimize.averaging.Average`), which
         takes the place of their x, and of the best point's.
     beta2 : Adam's β₂, by default 0.999.
+    pairs : how many steps the two L-BFGS remember, by default 10: each takes two vectors of memory.
     carried : what Adam begins with instead of nothing, from `nst_np.optimize.first_order.moments`.
     redraw : makes the function another one, as losses of random places do. It is called after every so many iterations
         (`redraw_every`, by default `LINE_SEARCHES`), and given how many there were and the latest iterate. Then
@@ -66,6 +67,7 @@ class Minimization:
     def __init__(self, function: Function, x0: Vector, *, xp: Any = np, method: str = "lbfgs", iterations: int,
                  learning_rate: float | None = None, bounds: Bounds | None = None, state: State | None = None,
                  average: float | None = None, beta2: float | None = None, carried: State | None = None,
+                 pairs: int | None = None,
                  redraw: Callable[[int, Vector], None] | None = None, redraw_every: int | None = None) -> None:
         if method not in METHODS:
             raise InputError(f"optimizer must be one of {', '.join(METHODS)}, not {method!r}")
@@ -75,6 +77,8 @@ class Minimization:
             raise InputError("optimizer lbfgs cannot go on from a state with this version of SciPy; all others can")
         if method != "adam" and (beta2, carried) != (None, None):
             raise InputError(f"optimizer {method} has no beta2 and takes no moments; adam does")
+        if pairs is not None and method not in LINE_SEARCHES:
+            raise InputError(f"optimizer {method} remembers no pairs; lbfgs and lbfgs-own do")
         counted = self._function = Counted(function, xp)
         self._iterations = iterations
         self._average = None if average is None else Average(average, state)
@@ -82,7 +86,9 @@ class Minimization:
         self._drawn = 0  # the iteration at which the function was made another one
         rate = LEARNING_RATES.get(method, 1.0) if learning_rate is None else learning_rate
         x0 = x0.copy() if bounds is None else x0.clip(*bounds)
-        options = {"beta2": beta2, "carried": carried} if method == "adam" else {}
+        options: dict[str, Any] = {"beta2": beta2, "carried": carried} if method == "adam" else {}
+        if pairs is not None:
+            options = {"pairs": pairs}
         self._start: Callable[[Vector, State | None], Iterates] = (
             lambda x, state: METHODS[method](counted, xp, x, rate, bounds, state, **options))
         self._points = self._start(x0, None if state is None else dict(state))

@@ -19,17 +19,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst_np.optimize.base import Bounds, Counted, Iterate, Iterates, State, Vector
+from nst_np.optimize.base import PAIRS, Bounds, Counted, Iterate, Iterates, State, Vector
 
 ENDLESS = 2**31 - 1  # iterations or evaluations: the driver of the generator decides when it is enough
-PAIRS = 10  # of steps and changes of the gradient that it remembers
 SEARCH = 20  # evaluations along a line, at most
 #: What SciPy 1.15 to 1.17 say of their call.
 KNOWN = "setulb(m,x,l,u,nbd,f,g,factr,pgtol,wa,iwa,task,lsave,isave,dsave,maxls,ln_task)"
 Ask = Callable[[Any], Any]
 
 
-def lbfgsb(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds | None, state: State | None) -> Iterates:
+def lbfgsb(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds | None, state: State | None,
+           pairs: int = PAIRS) -> Iterates:
     """L-BFGS-B (Byrd et al. 1995; Zhu et al. 1997), with its two known troubles on this kind of function taken care of.
 
     It compares values and gradients with absolute numbers and starts with a step of length 1, so x is measured in
@@ -54,11 +54,11 @@ def lbfgsb(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds |
     scale = 1 / (unit * length)
     limits = None if bounds is None else (bounds[0] / unit, bounds[1] / unit)
     known = [(state["value"], state.pop("gradient"))] if "gradient" in state else []  # SciPy begins at x0, too
-    resumed = None if known else _Calls(limits, {name: state[name] for name in _Calls.NAMES})
+    resumed = None if known else _Calls(limits, {name: state[name] for name in _Calls.NAMES}, pairs)
     del state
     while True:
         assert function.best is not None  # x0 at least has been evaluated
-        with contextlib.closing(resumed or _search(function.best.x / unit, limits)) as turns:
+        with contextlib.closing(resumed or _search(function.best.x / unit, limits, pairs)) as turns:
             for asked in turns:
                 if isinstance(asked, _Reached):
                     done += 1
@@ -78,11 +78,11 @@ def lbfgsb(function: Counted, xp: Any, x0: Vector, rate: float, bounds: Bounds |
         turns.state.clear()  # the caller's iterate has it, too
 
 
-def _search(start: Vector, limits: Bounds | None) -> _Calls | _Turns:
+def _search(start: Vector, limits: Bounds | None, pairs: int) -> _Calls | _Turns:
     """L-BFGS-B from `start` on, with an empty memory."""
     if keeps_its_state():
-        return _Calls(limits, _Calls.beginning(start, limits))
-    return _Turns(_minimization(start, limits))
+        return _Calls(limits, _Calls.beginning(start, limits, pairs), pairs)
+    return _Turns(_minimization(start, limits, pairs))
 
 
 @functools.cache
@@ -93,7 +93,8 @@ def keeps_its_state() -> bool:
         from scipy.optimize import _lbfgsb
 
         return _lbfgsb.setulb.__doc__ == KNOWN and (
-            _path(_Calls(limits, _Calls.beginning(start, limits))) == _path(_Turns(_minimization(start, limits))))
+            _path(_Calls(limits, _Calls.beginning(start, limits, PAIRS), PAIRS))
+            == _path(_Turns(_minimization(start, limits, PAIRS))))
     except Exception:  # whatever it has become
         return False
 
@@ -129,6 +130,7 @@ class _Calls:
     ----------
     limits : between which all elements stay.
     arrays : all that SciPy knows, by NAMES: worked on in place.
+    pairs : of steps and changes of the gradient that it remembers.
 
     Attributes
     ----------
@@ -138,9 +140,9 @@ class _Calls:
 
     NAMES = ("u", "f", "g", "wa", "iwa", "task", "lsave", "isave", "dsave", "ln_task")
 
-    def __init__(self, limits: Bounds | None, arrays: State) -> None:
+    def __init__(self, limits: Bounds | None, arrays: State, pairs: int) -> None:
         n = arrays["u"].size
-        self.state = arrays
+        self.state, self._pairs = arrays, pairs
         self._lower, self._upper = (np.full(n, limit) for limit in limits or (0.0, 0.0))
         self._bounded = np.full(n, 0 if limits is None else 2, np.int32)  # 2: below and above
         self._known: tuple[Vector, float, Vector] | None = None  # the latest answer
@@ -149,9 +151,9 @@ class _Calls:
         self.result = ""
 
     @classmethod
-    def beginning(cls, start: Vector, limits: Bounds | None) -> State:
+    def beginning(cls, start: Vector, limits: Bounds | None, pairs: int) -> State:
         """The arrays at `start`."""
-        n, m = start.size, PAIRS
+        n, m = start.size, pairs
         u = start.astype(np.float64) if limits is None else start.clip(*limits)
         sizes = {"wa": 2 * m * n + 5 * n + 11 * m * m + 8 * m, "dsave": 29}
         whole = {"iwa": 3 * n, "task": 2, "lsave": 4, "isave": 44, "ln_task": 2}
@@ -166,7 +168,7 @@ class _Calls:
 
         while True:
             u, f, g, wa, iwa, task, lsave, isave, dsave, ln_task = (self.state[name] for name in self.NAMES)
-            _lbfgsb.setulb(PAIRS, u, self._lower, self._upper, self._bounded, f, g, 0.0, 0.0, wa, iwa, task, lsave,
+            _lbfgsb.setulb(self._pairs, u, self._lower, self._upper, self._bounded, f, g, 0.0, 0.0, wa, iwa, task, lsave,
                            isave, dsave, SEARCH, ln_task)
             if task[0] == 1:
                 return _Reached(u, f)
@@ -191,7 +193,7 @@ class _Calls:
 # --- by minimize ------------------------------------------------------------------------------------------------------
 
 
-def _minimization(start: Vector, limits: Bounds | None) -> Callable[[Ask], str]:
+def _minimization(start: Vector, limits: Bounds | None, pairs: int) -> Callable[[Ask], str]:
     """SciPy's work from `start`: it asks for value and gradient at vectors, tells its iterates, returns its message."""
     from scipy.optimize import minimize
 
@@ -201,7 +203,7 @@ def _minimization(start: Vector, limits: Bounds | None) -> Callable[[Ask], str]:
 
         outcome = minimize(ask, start, jac=True, method="L-BFGS-B", callback=after_iteration,
                            bounds=None if limits is None else [limits] * start.size,
-                           options={"maxiter": ENDLESS, "maxfun": ENDLESS, "maxcor": PAIRS, "maxls": SEARCH,
+                           options={"maxiter": ENDLESS, "maxfun": ENDLESS, "maxcor": pairs, "maxls": SEARCH,
                                     "ftol": 0.0, "gtol": 0.0})
         return " ".join(str(outcome.message).split())
 
