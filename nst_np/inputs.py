@@ -188,7 +188,7 @@ def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixel
                   given: Pixels | None = None) -> Pixels:
     """Where the optimiser starts, (H, W, 3) float32: as `config.init` says, or noise where there is no content.
 
-    If the initial image was `given` in memory, it is that, resized if need be.
+    If the initial image was `given` in memory, it is that, resized if need be. It may be the content image itself.
 
     Noise is `GREY` plus Gaussian noise of the standard deviation `noise_strength`, the same in all three colours. It
     depends on the seed and the shape only. A mixture is ``(1 - noise_ratio) * content + noise_ratio * noise``. See
@@ -198,7 +198,7 @@ def initial_image(config: Config, content: Pixels | None, styles: Sequence[Pixel
         return given if given.shape[:2] == shape else images.resize_image(given, *shape)
     init = "noise" if content is None and config.init in ("content", "mix") else config.init
     if init == "content" and content is not None:
-        return np.array(content)
+        return content
     if init == "grey":
         return np.full((*shape, 3), GREY, np.float32)
     if init in ("noise", "mix"):

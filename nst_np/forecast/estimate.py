@@ -193,9 +193,10 @@ def _painting(plan: Plan, costs: Costs) -> float:
     if its is None:
         return costs.painting(area(shape))
     pixels, piece = area(shape), max(_areas(plan, costs, shape))
-    pairs = (plan.config.pairs or PAIRS) + 1  # a line search may keep a second point, with its gradient
-    return pairs * its.pair(pixels) + max(its.moving(pixels),
-                                          its.holding(pixels) + its.merging(pixels) + its.evaluating(piece))
+    evaluating = max(its.weighing(pixels), its.merging(pixels) + its.evaluating(piece))
+    second = its.pair(pixels)  # point of a line search, with its gradient
+    return ((plan.config.pairs or PAIRS) * its.pair(pixels)
+            + max(its.moving(pixels), its.holding(pixels) + second + evaluating))
 
 
 def _areas(plan: Plan, costs: Costs, shape: Shape) -> list[int]:

@@ -82,7 +82,8 @@ class PieceCosts(NamedTuple):
     ----------
     halo, multiple : pixels around a piece, and of which its sides are multiples.
     holding : bytes that optimiser and objective keep while that is evaluated, by pixels of the canvas.
-    merging : bytes beside them that are not a piece's own, such as the gradient, by pixels of the canvas.
+    merging : bytes beside them that are kept from one piece to the next, such as the gradient, by pixels of the canvas.
+    weighing : bytes at the peak between pieces, beside what is held, by pixels of the canvas.
     evaluating : bytes at the peak of a piece, by its pixels and those around it.
     moving : bytes at the peak of the optimiser between evaluations, by pixels of the canvas.
     pair : bytes of each pair that our own L-BFGS remembers, none of which is in the above, by pixels of the canvas.
@@ -92,6 +93,7 @@ class PieceCosts(NamedTuple):
     multiple: int
     holding: Line
     merging: Line
+    weighing: Line
     evaluating: Line
     moving: Line
     pair: Line
@@ -173,11 +175,12 @@ def rehearse_pieces(plan: Plan, network: FeatureNetwork, build: Build) -> PieceC
                                         for is_final in {False, plan.has_final})) for side in sides)
 
     def line(name: str) -> Line:
-        return line_through(_areas(sides), (getattr(small, name), getattr(large, name)))
+        costs = getattr(small, name), getattr(large, name)
+        return line_through(_areas(sides), costs) if costs[0] < costs[1] else Line(costs[0], 0.0)
 
     taps = [layer for layers in plan.layers(network) for layer in layers]
     return PieceCosts(network.halo(taps), max(map(network.stride, taps), default=1), line("holding"), line("merging"),
-                      line_through((small.pixels, large.pixels), (small.evaluating, large.evaluating)), line("moving"),
+                      line("weighing"), line_through((small.pixels, large.pixels), (small.evaluating, large.evaluating)), line("moving"),
                       line("pair"))
 
 
@@ -223,6 +226,7 @@ class InPieces(NamedTuple):
 
     holding: int
     merging: int
+    weighing: int
     evaluating: int
     moving: int
     pair: int
@@ -267,16 +271,16 @@ class _Canvas:
 
     def bytes_in_pieces(self, watching: Watching) -> InPieces:
         """What an iteration takes in which two pieces are evaluated."""
-        holding, merging, evaluating, moving, pixels = [], [], [], [], []
+        holding, merging, weighing, evaluating, moving, pixels = [], [], [], [], [], []
         with watching() as watch:
             start = self._image.copy()  # which a run keeps, to resume from
 
             def run(function: Callable[..., Any], *arguments: Sequence[Any]) -> Iterator[Any]:
                 for each in zip(*arguments, strict=True):
-                    merging.append(watch.peak())
-                    before = watch.held()
+                    weighing.append(watch.peak())
+                    merging.append(watch.held())
                     found = function(*each)
-                    evaluating.append(watch.peak() - before)
+                    evaluating.append(watch.peak() - merging[-1])
                     pixels.append(area(each[-1].shape[:2]))
                     yield found
                     del found
@@ -289,14 +293,14 @@ class _Canvas:
                 moving.append(watch.peak())
                 holding.append(watch.held())
                 value, gradient = self._of(objective, x)
-                merging.append(watch.peak())
+                weighing.append(watch.peak())
                 return value, gradient
 
             self._paint(evaluate)
             moving.append(watch.peak())
             del start
-        return InPieces(holding[0], max(merging) - holding[0], max(evaluating), max(moving), self._pair_bytes(),
-                        max(pixels))
+        return InPieces(holding[0], max(merging) - holding[0], max(weighing) - holding[0], max(evaluating), max(moving),
+                        self._pair_bytes(), max(pixels))
 
     def _pair_bytes(self) -> int:
         """Of each pair that our own L-BFGS remembers, of which it has none yet when an iteration is measured."""
