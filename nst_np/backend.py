@@ -56,9 +56,7 @@ class Backend:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it is made anew, as what its engine is made of stays where it is."""
-        make = partial(make_backend, self.device, self.dtype.name, threads=self.engine.threads,
-                       fast=bool(self.engine.layers))
-        return make, ()
+        return partial(_made_anew, self.device, self.dtype.name, self.engine.threads, bool(self.engine.layers)), ()
 
     @staticmethod
     def to_host(array: Array) -> np.ndarray:
@@ -114,6 +112,11 @@ def cpu_threads(requested: int | None = None) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _made_anew(device: str, dtype: str, threads: int, fast: bool) -> Backend:
+    """The backend in another process, with as many threads as the environment says there, if it does."""
+    return make_backend(device, dtype, threads=None if "NST_NP_THREADS" in os.environ else threads, fast=fast)
 
 
 def _has_gpu() -> bool:

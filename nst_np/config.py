@@ -150,6 +150,7 @@ class Config:
     dtype: str = _option("float32", "machine", "precision of the network", choices=DTYPES)
     memory: str | None = _option(None, "machine", "what a run may take, as in 4GB or 500MB: pieces, optimizer and pairs are chosen for that (default: nine tenths of what is free in one piece, else three quarters; docs/large.md)", metavar="SIZE")
     piece_size: int | None = _option(None, "machine", "longest side of the pieces that a picture is worked on in, pixels (default: the whole picture, or as large as fits into 'memory')", metavar="N", minimum=64, maximum=20000)
+    scheduler: str | None = _option(None, "machine", "let the workers of a Dask scheduler share out the pieces of pictures from 512² pixels on: 'tcp://HOST:PORT', or 'local:N' for N processes of this machine; of experiments it does whole runs (docs/cluster.md)", metavar="ADDRESS")
     threads: int | None = _option(None, "machine", "CPU threads (default: NST_NP_THREADS, or all cores)", metavar="N", minimum=1, maximum=1024)
     # fmt: on
 
@@ -172,9 +173,22 @@ class Config:
         if self.piece_size is not None and self.tileable:
             raise InputError("a tileable picture cannot be worked on in pieces, which would have edges; expected no "
                              "piece_size")
+        self._check_scheduler()
         if self.memory is not None:
             bytes_of("memory", self.memory)
         self._check_styles()
+
+    def _check_scheduler(self) -> None:
+        """It is of a form that can be connected to, and pictures can be cut."""
+        kind, colon, rest = (self.scheduler or "tcp://").partition(":")
+        if not (colon and (rest.isdecimal() and int(rest) if kind == "local" else rest.startswith("//"))):
+            raise InputError(f"scheduler must be tcp://HOST:PORT or local:N, with at least one process, not "
+                             f"{self.scheduler!r}")
+        if self.scheduler is not None and self.tileable:
+            raise InputError("a tileable picture cannot be worked on in pieces, which would have edges; expected no "
+                             "scheduler")
+        if self.scheduler is not None and self.device.startswith("gpu"):
+            raise InputError(f"scheduler has workers that compute on CPUs; expected device 'cpu', not {self.device!r}")
 
     def _check_styles(self) -> None:
         """Shares are as many as style images, if those are known here, and not all of them 0."""

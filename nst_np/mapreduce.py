@@ -44,27 +44,55 @@ def measure(network: FeatureNetwork, x: Array, measures: Measures, number: int =
     statistics : of each measure.
     backward : takes dE/d(statistic) of each measure and returns dE/dx, (H, W, 3). It can be called once.
     """
-    pieces = pieces_of(network, measures, x.shape, number)
+    return cut_for(network, measures, x.shape, number).measure(x, run)
+
+
+def cut_for(network: FeatureNetwork, measures: Measures, shape: tuple[int, ...], number: int = 1) -> Cut:
+    """How images of a shape (height, width, …) are measured; see `measure`."""
+    pieces = pieces_of(network, measures, shape, number)
     if len(pieces) == 1:
-        return _whole(network, x, measures)
-    grown = grown_pieces(network, measures, x.shape, pieces)
-    parts = [x[part.rows, part.columns] for part in grown]
+        return Cut(network, measures, (), ())
+    grown = grown_pieces(network, measures, shape, pieces)
     targets = [_inside(network, measures, piece, part) for piece, part in zip(pieces, grown, strict=True)]
-    networks = [network] * len(pieces)
-    merged: dict[str, list[Statistic]] = {}
-    for found in run(statistics, networks, targets, parts):
-        merged = found if not merged else {
-            tap: [measure.merge(a, b) for measure, a, b in zip(its, merged[tap], found[tap], strict=True)]
-            for tap, its in measures.items()}
+    return Cut(network, measures, tuple(grown), tuple(targets))
 
-    def backward(d_statistics: Statistics) -> Array:
-        total = network.backend.xp.zeros_like(x)
-        gradients = run(gradient, networks, targets, [d_statistics] * len(pieces), parts)
-        for part, d_part in zip(grown, gradients, strict=True):
-            total[part.rows, part.columns] += d_part
-        return total
 
-    return merged, backward
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What is measured of images of one shape, and in which pieces. Who maps finds the same objects at each image.
+
+    Attributes
+    ----------
+    network, measures : as for `measure`.
+    parts : the pieces with the pixels around them; none for whole images.
+    targets : the measures of each piece, for the features of its part.
+    """
+
+    network: FeatureNetwork
+    measures: Measures
+    parts: tuple[Piece, ...]
+    targets: tuple[Measures, ...]
+
+    def measure(self, x: Array, run: Map = map) -> tuple[Statistics, WayBack]:
+        """The statistics of an image of that shape, and the way back."""
+        if not self.parts:
+            return _whole(self.network, x, self.measures)
+        networks = [self.network] * len(self.parts)
+        pixels = [x[part.rows, part.columns] for part in self.parts]
+        merged: dict[str, list[Statistic]] = {}
+        for found in run(statistics, networks, self.targets, pixels):
+            merged = found if not merged else {
+                tap: [measure.merge(a, b) for measure, a, b in zip(its, merged[tap], found[tap], strict=True)]
+                for tap, its in self.measures.items()}
+
+        def backward(d_statistics: Statistics) -> Array:
+            total = self.network.backend.xp.zeros_like(x)
+            gradients = run(gradient, networks, self.targets, [d_statistics] * len(self.parts), pixels)
+            for part, d_part in zip(self.parts, gradients, strict=True):
+                total[part.rows, part.columns] += d_part
+            return total
+
+        return merged, backward
 
 
 def features(network: FeatureNetwork, image: Array, taps: Iterable[str]) -> Features:

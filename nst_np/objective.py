@@ -116,6 +116,7 @@ class Objective:
         self.network = network.repeating() if repeats else network
         self.shape: tuple[int, int] | None = None
         self._pieces, self._run = pieces, run
+        self._cut: tuple[tuple[int, ...], mapreduce.Cut] | None = None  # of images of the latest shape
         styles = [network.as_image(image, None if any_range else "style image") for image in styles]
         if content is not None:
             content = network.as_image(content, None if any_range else "content image")
@@ -160,6 +161,7 @@ class Objective:
         """
         other = copy.copy(self)
         other.terms = [self._redrawn(term, seed, image) for term in self.terms]
+        other._cut = None
         return other
 
     def _redrawn(self, term: Term, seed: int, image: Array | None) -> Term:
@@ -180,7 +182,9 @@ class Objective:
         if self.shape is not None and x.shape[:2] != self.shape:
             expected = f"{self.shape[1]}×{self.shape[0]}"
             raise InputError(f"image is {x.shape[1]}×{x.shape[0]}; the content image's size is expected, {expected}")
-        found, backward = mapreduce.measure(self.network, x, measures_by_tap(self.terms), self._pieces, self._run)
+        if self._cut is None or self._cut[0] != x.shape:
+            self._cut = x.shape, mapreduce.cut_for(self.network, measures_by_tap(self.terms), x.shape, self._pieces)
+        found, backward = self._cut[1].measure(x, self._run)
         terms, d_statistics = weigh(self.network, self.terms, found)
         del found
         gradient = backward(d_statistics)

@@ -12,6 +12,7 @@ from nst_np import canvas, images, optimize
 from nst_np.backend import cpu_threads
 from nst_np.canvas import Pixels, scaled_shape
 from nst_np.checkpoint import Checkpoint, inputs_of
+from nst_np.cluster import Cluster, cluster_of
 from nst_np.coloring import coloring_of
 from nst_np.config import Config, check_shares, replace
 from nst_np.descent import Descent, Place
@@ -97,6 +98,7 @@ class Steps:
         self._best: Best | None = None
         self._carried: tuple[optimize.State | None, Place] | None = None  # from one size to the next
         self._has_begun = False
+        self._cluster: Cluster | None = None
         self._end: tuple[str, str] | None = None  # status and message, when there is no step left
         self._resumed = resumed
         if resumed is not None:
@@ -158,7 +160,7 @@ class Steps:
         if self._has_begun:
             raise InputError("the steps of a run can be taken once")
         self._has_begun = True
-        with _one_blas_thread():
+        with _one_blas_thread(), cluster_of(self.config.scheduler) as self._cluster:
             if not self.plan.is_small:
                 expected = self.forecast()
                 if self._resumed is not None and expected.device == "cpu":  # the run itself will have what it holds
@@ -267,7 +269,7 @@ class Steps:
         guides = self._guides_at(factor, [style.shape for style in styles])
         with self._explained(factor):
             objective = objective_of(self.plan.settings(stage.is_final), self.network, self._content_at(factor), styles,
-                                     start, guides)
+                                     start, guides, self._cluster)
         if objective.fallen_back:
             height, width = scaled_shape(self.plan.picture, factor)
             self._say(f"guides 'inside': at {width}×{height} a region is too small for all that is seen at "
@@ -314,8 +316,8 @@ class Steps:
 
 
 def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None, styles: Sequence[Pixels],
-                 start: Pixels, guides: Guides) -> Objective:
-    """What the settings say is to be minimised, from `start` on."""
+                 start: Pixels, guides: Guides, cluster: Cluster | None = None) -> Objective:
+    """What the settings say is to be minimised, from `start` on; by the workers of a cluster, if there is one."""
     return Objective(
         network.piecewise(config.piece_size), content=content, style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
@@ -327,6 +329,7 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
         inside=config.guides == "inside",
         strength=None if guides.strength is None else guides.strength[..., 0],
         repeats=config.tileable, any_range=True,  # what is nearly black would look like 0–1
+        pieces=1 if cluster is None else cluster.pieces(start.shape), run=map if cluster is None else cluster,
     )
 
 

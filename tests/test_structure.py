@@ -54,6 +54,7 @@ LEVELS = {
     "weights": 4,
     "guides": 5,
     "mapreduce": 5,
+    "cluster": 3,
     "vgg": 5,
     "wavelet": 5,
     "registry": 6,
@@ -90,6 +91,7 @@ HOMES = {
     "h5py": {"weights"},
     "psutil": {"files", "machine"},
     "torch": {"weights"},
+    "distributed": {"cluster"},
     "matplotlib": {"report"},
     "plotly": {"report"},
     "jinja2": {"report"},
@@ -99,7 +101,7 @@ HOMES = {
 CALL_HOMES = {"print": {"cli"}, "sys.exit": {"cli"}, "exit": {"cli"}, "quit": {"cli"}, "__import__": set()}
 
 HEAVY = ("numpy", "scipy", "PIL", "h5py", "pooch", "psutil", "requests", "torch", "tqdm", "matplotlib", "plotly",
-         "jinja2")
+         "jinja2", "distributed")
 MAX_MODULE_LINES = 450
 MAX_SCRIPT_LINES = 12
 

@@ -18,6 +18,7 @@ from nst_np.experiments import Grid, Sweep, expand, load_sweep, sweep_names
 from nst_np.experiments.sweep import OF_THE_FOLDER
 
 _OF_MANY_RUNS = ("content", "style", *OF_THE_FOLDER)  # options that mean something else than for one run
+_OF_ALL = (*_OF_MANY_RUNS, "scheduler")  # what runs do not have themselves
 
 
 def experiment_main(arguments: Sequence[str] | None = None) -> int:
@@ -116,21 +117,27 @@ def given_settings(options: argparse.Namespace, sweep: Sweep) -> dict[str, Any]:
     A config file has often all settings there are: of those that the sweep varies, and of files, it is not asked.
     """
     from_file = {} if options.config is None else read_config(options.config)
-    known = {name: value for name, value in from_file.items() if name not in (*_OF_MANY_RUNS, *sweep.varied)}
+    known = {name: value for name, value in from_file.items() if name not in (*_OF_ALL, *sweep.varied)}
     named = {name: value for name, value in vars(options).items() if name in option_names()}
-    return {**known, **{name: value for name, value in named.items() if name not in _OF_MANY_RUNS}}
+    return {**known, **{name: value for name, value in named.items() if name not in _OF_ALL}}
 
 
 def do_runs(options: argparse.Namespace, grid: Grid, program: str, command: str) -> int:
     """Do what is not done yet, and say how it went."""
+    from nst_np.backend import cpu_threads
+    from nst_np.cluster import cluster_of
     from nst_np.experiments.running import run_grid
 
     console = Console(sys.stderr)
     line = without_effect([run.config for run in grid.runs], typed(options) - set(OF_THE_FOLDER))
     if line is not None and not options.quiet:
         console.write(f"{line}\n")
-    summary = run_grid(grid, options.output, jobs=options.jobs, report_folder=options.report, command=command,
-                       stream=None if options.quiet else console)
+    with cluster_of(getattr(options, "scheduler", None)) as cluster:
+        jobs, executor = options.jobs, None
+        if cluster is not None:
+            jobs, executor = min(cluster.workers, cpu_threads()), cluster.executor()
+        summary = run_grid(grid, options.output, jobs=jobs, report_folder=options.report, command=command,
+                           stream=None if options.quiet else console, executor=executor)
     if summary.interrupted:
         return fail(program, f"interrupted; {summary.done} of {summary.total} runs are done, and the same command goes "
                              "on with the rest", INTERRUPTED)
