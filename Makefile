@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png \
-	    --size 384 --preset strokes --iterations 25
+	    --size 384
 	@echo "The picture is $(CURDIR)/demo.png"
 
 test: $(VENV)/installed-test
