@@ -1,0 +1,121 @@
+"""What a wrong array has to do with the right one: a remark and a hint, which point at a thought and not at the answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from nst_np.arrays import Array
+
+TOLERANCE = 1e-9  # of the largest entry: between the rounding of float64 and that of float32
+SINGLE = 1e-5  # float32 and a few sums in it stay below
+
+SIGN = "Only the sign is wrong. If one entry grows a little, does the value grow or fall?"
+TWOS = ("Count the factors 2. The derivative of a square brings one, and what stands twice in a product counts twice. "
+        "A ½ or a ¼ of the equation takes some away. Which of them have you counted?")
+COUNTS = ("The pattern is right, the constant is not. N counts channels (rows of F), M positions (columns). To which "
+          "power does the equation have each, and which is F.shape[0]?")
+CONSTANT = "The pattern is right, but a constant factor is not. Go through the factors of your derivation one by one."
+ZEROS = "Every entry is 0. Does your result depend on what you computed?"
+PRECISION = "Some step has only the seven digits of float32. Is anything converted, or made with another dtype?"
+TRANSPOSED = "This is the transpose. Write the shapes beside each factor, and see which index is summed."
+REVERSED = "The right numbers stand there in reverse order along an axis. What was turned round, and is it turned back?"
+SHIFTED = "The right numbers stand there one place off. Which index does your first row, or column, belong to?"
+
+
+def agree(yours: Array, expected: Array, tolerance: float = TOLERANCE) -> bool:
+    """Equal up to rounding, relative to the largest entry that is expected."""
+    scale = float(np.abs(expected).max(initial=0)) or 1.0
+    return yours.shape == expected.shape and bool((np.abs(yours - expected) <= tolerance * scale).all())
+
+
+def diagnosis(yours: Array, expected: Array, sizes: Mapping[str, int], mistakes: Sequence[tuple[Array, str]],
+              places: Mapping[str, Array]) -> tuple[str, str]:
+    """A remark that follows the two numbers, and a hint; either may be empty.
+
+    Parameters
+    ----------
+    yours, expected : arrays of one shape that do not agree.
+    sizes : numbers that the equation has, by their symbols.
+    mistakes : what known mistakes would give, each with its hint.
+    places : masks shaped like the arrays, by what is said of them.
+    """
+    for wrong, text in mistakes:
+        if agree(yours, wrong):
+            return "", text
+    ratio = constant_ratio(yours, expected)
+    if ratio is not None:
+        return of_ratio(ratio, sizes)
+    if agree(yours, expected, SINGLE):
+        return "they agree to some digits only", PRECISION
+    for other, text in _rearranged(expected):
+        if agree(yours, other):
+            return "", text
+    off = np.abs(yours - expected) > TOLERANCE * np.abs(expected).max()
+    for name, mask in places.items():
+        if not (off & ~mask).any():
+            return f"all that is wrong is {name}", ""
+    if off.size > 1:
+        return f"{off.size - int(off.sum())} of {off.size} entries are right", ""
+    return "", ""
+
+
+def constant_ratio(yours: Array, expected: Array) -> float | None:
+    """The factor between the two, if one factor holds for all entries."""
+    at = np.unravel_index(int(np.abs(expected).argmax()), expected.shape)
+    if expected[at] == 0:
+        return None
+    ratio = float(yours[at] / expected[at])
+    return ratio if agree(yours, ratio * expected, max(1.0, abs(ratio)) * TOLERANCE) else None
+
+
+def of_ratio(ratio: float, sizes: Mapping[str, int]) -> tuple[str, str]:
+    """What is said of a constant factor."""
+    if ratio == 0:
+        return "all of yours are 0", ZEROS
+    name, plain = _named(abs(ratio), sizes)
+    sign = "−" if ratio < 0 else ""
+    remark = f"yours / right = {ratio:.6g}" + (f" = {sign}{name}" if name and not plain else "") + " everywhere"
+    if name == "1":
+        return remark, SIGN
+    rest = CONSTANT if not name else TWOS if plain else COUNTS
+    return remark, rest if ratio > 0 else f"Among other things the sign is wrong. {rest}"
+
+
+def _named(ratio: float, sizes: Mapping[str, int]) -> tuple[str, bool]:
+    """A ratio as a product of powers of 2 and of sizes, the simplest one; and whether no size is in it."""
+    twos = range(-3, 4)
+    powers = sorted(itertools.product(twos, *[range(-4, 5) for _ in sizes]),
+                    key=lambda each: (sum(map(abs, each[1:])), sum(map(abs, each))))
+    for two, *others in powers:
+        value = 2.0**two * float(np.prod([float(size) ** power for size, power in zip(sizes.values(), others)]))
+        if abs(ratio - value) <= 1e-6 * value:
+            return _product(Fraction(2) ** two, dict(zip(sizes, others))), not any(others)
+    return "", False
+
+
+def _product(number: Fraction, powers: Mapping[str, int]) -> str:
+    """``2 N / M²``, of the number 2 and the powers N 1 and M −2."""
+    above, below = ([f"{name}{' ²³⁴'[abs(power) - 1].strip()}" for name, power in powers.items() if power * side > 0]
+                    for side in (1, -1))
+    above = [str(number.numerator)] * (number.numerator != 1 or not above) + above
+    below = [str(number.denominator)] * (number.denominator != 1) + below
+    denominator = " ".join(below) if len(below) < 2 else f"({' '.join(below)})"
+    return " ".join(above) + (f" / {denominator}" if below else "")
+
+
+def _rearranged(expected: Array) -> Iterator[tuple[Array, str]]:
+    """The right numbers in wrong places."""
+    if expected.ndim == 2:
+        yield expected.T, TRANSPOSED
+    if expected.ndim > 2:
+        yield expected.swapaxes(0, 1), TRANSPOSED
+    for axis in range(expected.ndim):
+        yield np.flip(expected, axis), REVERSED
+    if expected.ndim > 2:
+        yield expected[::-1, ::-1], REVERSED
+    for axis, step in itertools.product(range(expected.ndim), (1, -1)):
+        yield np.roll(expected, step, axis), SHIFTED
