@@ -45,7 +45,7 @@ def bgr_distance(x: Array, P: Array) -> float:
     return eq_1(np.flip(x, 2) - MEAN, P)
 
 
-COLOUR = Task("a planted bug: orange pictures turn blue", [
+COLOUR = Task("orange pictures turn blue", [
     value("preprocess(x)", "puts blue first, and takes the mean colour off", {"x": COLOURS["x"]},
           lambda x: np.flip(x, 2) - MEAN),
     *_both("value_and_gradient(x, P)", COLOURS, bgr_distance, "x",
@@ -65,7 +65,7 @@ def mixed(x: Array, kernels: list[Array]) -> float:
     return float((x**2).sum()) / 2
 
 
-LATE = Task("a planted bug: right with one layer, wrong with two", [
+LATE = Task("right with one layer, wrong with two", [
     *[Check(check.function, f"{check.says}, with {layers}", check.run, check.case)
       for case, layers in ((ONE_LAYER, "one layer"), (MIXED, "two layers"))
       for check in _both("value_and_gradient(x, kernels)", case, mixed, "x")],
@@ -91,7 +91,7 @@ def _tiled(work: Work) -> None:
     compare(_part(work, "style_loss(F, S)", TILED, 0), 0.0)
 
 
-SIZE = Task("a planted bug: finite differences find nothing, and the strokes are too faint", [
+SIZE = Task("finite differences find nothing", [
     Check("style_loss(F, S)", "has a gradient that is the derivative of its own value", _consistent, SIZES),
     Check("style_loss(F, S)", "is 0 for the painting laid out three times", _tiled, TILED),
     *_both("style_loss(F, S)", SIZES, mean_style, "F"),
@@ -116,7 +116,7 @@ def _border(x: Array, **_: Any) -> Array:
     return mask
 
 
-FRAME = Task("a planted bug: a frame grows round the picture", [
+FRAME = Task("a frame grows round the picture", [
     value("blur(x)", "agrees with the definition", {"x": BLURRED["x"]}, blurred),
     gradient("blur_backward(dy)", "agrees with finite differences", BLURRED, lambda dy, x: float((dy * blurred(x)).sum()),
              "x", places={"at the border, or beside it": _border}),
@@ -147,7 +147,7 @@ def _nth(number: int, part: int) -> Any:
     return run
 
 
-MEMORY = Task("a planted bug: right at first, and never again", [
+MEMORY = Task("right at first, and never again", [
     Check("content_loss(P)", f"has the right {what} at the {when} call of loss(F)", _nth(number, part), CONTENTS)
     for number, when in enumerate(("first", "second")) for part, what in enumerate(("value", "gradient"))
 ])
