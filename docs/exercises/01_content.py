@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 1 · The content loss and its gradient
 #
-# The picture keeps the photograph's scene because this one number grows as soon as the scene is lost; its gradient
-# says what to do about it.
+# The picture keeps the photograph's scene because this one number grows as soon as the scene is
+# lost; its gradient says what to do about it.
 #
-# A layer of the network has N channels (the paper says filters) and looks at M positions of the image. What it answers
-# is its *features*, a matrix with a row for each channel and a column for each position.
+# A layer of the network has N channels (the paper says filters) and looks at M positions of the
+# image. What it answers is its *features*, a matrix with a row for each channel and a column for
+# each position.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -18,12 +19,12 @@
 #
 #     E = ½ Σ_ij (F_ij − P_ij)²
 #
-# **Write two functions.** `content_loss` is Eq. 1. `content_gradient` returns the matrix of all ∂E/∂x_ij, in terms of
-# `F` and `P` alone. The paper calls it ∂E/∂F, but means this one: so its Eq. 2 has two cases. Derive them before you look
-# them up. Where `F` is 0, take `x` to be below 0.
+# **Write two functions.** `content_loss` is Eq. 1. `content_gradient` returns the matrix of all
+# ∂E/∂x_ij, in terms of `F` and `P` alone. The paper calls it ∂E/∂F, but means this one: so its Eq.
+# 2 has two cases. Derive them before you look them up. Where `F` is 0, take `x` to be below 0.
 #
-# *A way to begin:* make one entry of `x` larger by a small δ, first one above 0, then one below 0. By how much does `F`
-# change, and by how much does `E`?
+# *A way to begin:* make one entry of `x` larger by a small δ, first one above 0, then one below 0.
+# By how much does `F` change, and by how much does `E`?
 
 # %%
 import numpy as np

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 2 · The Gram matrix, and the way back through it
 #
-# A painting's style is which features occur together, wherever they do: the Gram matrix counts this and forgets the
-# places.
+# A painting's style is which features occur together, wherever they do: the Gram matrix counts this
+# and forgets the places.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -16,11 +16,12 @@
 #
 #     G_ij = Σ_k F_ik F_jk
 #
-# **Write two functions.** `gram` is Eq. 3. `gram_backward` gets `F` and `dG`, and returns `dF`. Do not assume that `dG` is
-# symmetric.
+# **Write two functions.** `gram` is Eq. 3. `gram_backward` gets `F` and `dG`, and returns `dF`. Do
+# not assume that `dG` is symmetric.
 #
-# *A way to begin:* let `F` become `F + δF`. Multiply out, drop what has δF twice, and call the rest δG. Then
-# δL = Σ_ij dG_ij δG_ij. Rearrange it until it reads Σ_ik (something)_ik δF_ik. The something is `dF`.
+# *A way to begin:* let `F` become `F + δF`. Multiply out, drop what has δF twice, and call the rest
+# δG. Then δL = Σ_ij dG_ij δG_ij. Rearrange it until it reads Σ_ik (something)_ik δF_ik. The
+# something is `dF`.
 
 # %%
 import numpy as np

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 3 · The style loss of a layer
 #
-# This is the number that makes a picture look painted: how far its Gram matrix is from the painting's.
+# This is the number that makes a picture look painted: how far its Gram matrix is from the
+# painting's.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -15,11 +16,11 @@
 #
 #     E = 1 / (4 N² M²) · Σ_ij (G_ij − A_ij)²
 #
-# **Write two functions.** `style_loss` is Eq. 4. `style_gradient` returns all ∂E/∂x_ik, as in exercise 1: the paper's
-# Eq. 6, which has two cases.
+# **Write two functions.** `style_loss` is Eq. 4. `style_gradient` returns all ∂E/∂x_ik, as in
+# exercise 1: the paper's Eq. 6, which has two cases.
 #
-# *A way to begin:* ∂E/∂G_ij is a derivative as in exercise 1. You went from there to `F` in exercise 2. Then comes the
-# rectifier.
+# *A way to begin:* ∂E/∂G_ij is a derivative as in exercise 1. You went from there to `F` in
+# exercise 2. Then comes the rectifier.
 
 # %%
 import numpy as np

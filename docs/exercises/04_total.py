@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 4 · The total loss
 #
-# All that you ask of a picture becomes one number here; what you turn to get more of the photograph or more of the
-# painting are its weights.
+# All that you ask of a picture becomes one number here; what you turn to get more of the photograph
+# or more of the painting are its weights.
 #
 # | symbol | what it is |
 # |---|---|
@@ -16,9 +16,9 @@
 #
 #     L = α L_content + β L_style          L_content = Σ_l E_l          L_style = Σ_l w_l E_l
 #
-# **Write one function.** `total_loss` returns `L`, and `dF`: a dictionary with ∂L/∂F_l for each layer of `F`, an array
-# shaped like `F_l`. Some layer may have a content loss and a style loss, and some layer none. Masks are no concern here:
-# each loss has its own derivative.
+# **Write one function.** `total_loss` returns `L`, and `dF`: a dictionary with ∂L/∂F_l for each
+# layer of `F`, an array shaped like `F_l`. Some layer may have a content loss and a style loss, and
+# some layer none. Masks are no concern here: each loss has its own derivative.
 #
 # *A way to begin:* L is a sum. Which of its terms change if one entry of `F["relu2_1"]` does?
 
@@ -33,8 +33,8 @@ def total_loss(F, content, style, w, alpha, beta):
 
 
 # %% [markdown]
-# **Try it.** With the loss Σ F², whose derivative is 2 F, at one layer, both as content and as style. By hand, L is
-# 0.1 · 5 + 10 · 0.5 · 5.
+# **Try it.** With the loss Σ F², whose derivative is 2 F, at one layer, both as content and as
+# style. By hand, L is 0.1 · 5 + 10 · 0.5 · 5.
 
 # %%
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 5 · Back through the rectifier
 #
-# Without its rectifiers a network of any depth could do no more than a single layer; on the way back, a rectifier decides
-# which features the gradient may still move.
+# Without its rectifiers a network of any depth could do no more than a single layer; on the way
+# back, a rectifier decides which features the gradient may still move.
 #
-# From here on arrays are layers' inputs and outputs: `(H, W, N)`, that is height, width, channels. With its positions in a
-# row, such an array is the transpose of the paper's `F`. For anything `x` on the way from the pixels to the loss `L`, `dx`
-# is the array of all ∂L/∂x, shaped like `x`.
+# From here on arrays are layers' inputs and outputs: `(H, W, N)`, that is height, width, channels.
+# With its positions in a row, such an array is the transpose of the paper's `F`. For anything `x`
+# on the way from the pixels to the loss `L`, `dx` is the array of all ∂L/∂x, shaped like `x`.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -15,10 +15,11 @@
 # | `dy` | H × W × N | all ∂L/∂y: what comes back from the layers above |
 # | `dx` | H × W × N | all ∂L/∂x: what goes on to the layers below |
 #
-# **Write two functions.** `relu` returns `y`. `relu_backward` gets `dy` and `x`, and returns `dx`. At `x = 0` there is no
-# derivative; take 0 there, as everyone does.
+# **Write two functions.** `relu` returns `y`. `relu_backward` gets `dy` and `x`, and returns `dx`.
+# At `x = 0` there is no derivative; take 0 there, as everyone does.
 #
-# *A way to begin:* L changes by Σ dy · δy. What is δy, if `x` changes by a small δx? What then stands beside δx is `dx`.
+# *A way to begin:* L changes by Σ dy · δy. What is δy, if `x` changes by a small δx? What then
+# stands beside δx is `dx`.
 
 # %%
 import numpy as np

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 6 · Back through average and maximum pooling
 #
-# Pooling halves the image, so that deeper layers see larger things; the paper found that averages paint smoother pictures
-# than maxima, and the reason lies in their ways back.
+# Pooling halves the image, so that deeper layers see larger things; the paper found that averages
+# paint smoother pictures than maxima, and the reason lies in their ways back.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -13,10 +13,11 @@
 #
 # **Given** are the two forward passes. If H or W is odd, the last row or column is in no window.
 #
-# **Write two functions**, the ways back. Among equals in a window, the first in reading order is the maximum.
+# **Write two functions**, the ways back. Among equals in a window, the first in reading order is
+# the maximum.
 #
-# *A way to begin:* raise one of the four numbers of a window by a small δ. How much does their mean rise, and how much
-# their maximum?
+# *A way to begin:* raise one of the four numbers of a window by a small δ. How much does their mean
+# rise, and how much their maximum?
 
 # %%
 import numpy as np
@@ -50,7 +51,8 @@ def max_pool_backward(dy, x):
 
 
 # %% [markdown]
-# **Try it.** `windows` gives views: what is written into one of them is written into the array that they look at.
+# **Try it.** `windows` gives views: what is written into one of them is written into the array that
+# they look at.
 
 # %%
 if __name__ == "__main__":

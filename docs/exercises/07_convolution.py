@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 7 · Convolution, and its way back to the input
 #
-# Nearly all of the time that a picture takes goes into this layer and its way back, and the way back is the derivation
-# that most people copy; you will not need to.
+# Nearly all of the time that a picture takes goes into this layer and its way back, and the way
+# back is the derivation that most people copy; you will not need to.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -16,16 +16,18 @@
 #
 #     y[p] = bias + Σ_o x[p + o] @ kernel[o]
 #
-# where `x` counts as 0 outside the image. In the array, the kernel's indices are 0, 1 and 2: `kernel[a + 1, b + 1]` belongs
-# to `o = (a, b)`. (Networks call this a convolution; strictly it is a correlation.)
+# where `x` counts as 0 outside the image. In the array, the kernel's indices are 0, 1 and 2:
+# `kernel[a + 1, b + 1]` belongs to `o = (a, b)`. (Networks call this a convolution; strictly it is
+# a correlation.)
 #
-# **Write two functions.** `convolution` returns `y`: nine shifted matrix products and their sum, without a loop over
-# positions. `convolution_backward` gets `dy` and `kernel`, and returns `dx`. The weights of the network stand still, so
-# there is no gradient for them.
+# **Write two functions.** `convolution` returns `y`: nine shifted matrix products and their sum,
+# without a loop over positions. `convolution_backward` gets `dy` and `kernel`, and returns `dx`.
+# The weights of the network stand still, so there is no gradient for them.
 #
-# *A way to begin:* draw five positions in a row, and an arrow from each input to the outputs that it has a part in. On the
-# way back each arrow is turned round. In formulas: put δy[p] = Σ_o δx[p + o] @ kernel[o] into Σ_p dy[p] · δy[p], and name
-# q = p + o the input's position. What stands beside δx[q]?
+# *A way to begin:* draw five positions in a row, and an arrow from each input to the outputs that
+# it has a part in. On the way back each arrow is turned round. In formulas: put δy[p] = Σ_o δx[p +
+# o] @ kernel[o] into Σ_p dy[p] · δy[p], and name q = p + o the input's position. What stands beside
+# δx[q]?
 
 # %%
 import numpy as np
@@ -43,8 +45,8 @@ def convolution_backward(dy, kernel):
 
 
 # %% [markdown]
-# **Try it.** A single bright pixel shows the kernel, though not as it stands in the array. Which way round should the first
-# picture be, and which the second?
+# **Try it.** A single bright pixel shows the kernel, though not as it stands in the array. Which
+# way round should the first picture be, and which the second?
 
 # %%
 if __name__ == "__main__":

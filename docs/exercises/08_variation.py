@@ -11,13 +11,15 @@
 #
 #     E = Σ (x[i + 1, j] − x[i, j])² + Σ (x[i, j + 1] − x[i, j])²
 #
-# over all pairs of neighbours within the image, and over the three colours. (The paper has no such term; most programs
-# since have added it.)
+# over all pairs of neighbours within the image, and over the three colours. (The paper has no such
+# term; most programs since have added it.)
 #
-# **Write two functions.** An image of one row, or of a single pixel, has neighbours in one direction, or none.
+# **Write two functions.** An image of one row, or of a single pixel, has neighbours in one
+# direction, or none.
 #
-# *A way to begin:* one difference `u = x[i, j + 1] − x[i, j]` has two pixels. What does a nudge of each do to u²? Then go
-# the other way: in how many differences has an inner pixel a part, and in how many a corner?
+# *A way to begin:* one difference `u = x[i, j + 1] − x[i, j]` has two pixels. What does a nudge of
+# each do to u²? Then go the other way: in how many differences has an inner pixel a part, and in
+# how many a corner?
 
 # %%
 import numpy as np
@@ -35,7 +37,8 @@ def total_variation_gradient(x):
 
 
 # %% [markdown]
-# **Try it.** One bright pixel among dark ones has four differences of 1. What should its gradient be, and its neighbours'?
+# **Try it.** One bright pixel among dark ones has four differences of 1. What should its gradient
+# be, and its neighbours'?
 
 # %%
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 9 · Back through a chain of layers, to the pixels
 #
-# Each layer knows only its own way back; put in a row, they carry the wish of the deepest layer to every pixel. That is all
-# of backpropagation.
+# Each layer knows only its own way back; put in a row, they carry the wish of the deepest layer to
+# every pixel. That is all of backpropagation.
 #
 # | symbol | what it is |
 # |---|---|
@@ -11,14 +11,17 @@
 # | `losses` | a dictionary `{number: loss}`: `loss(F)` makes `(E, dE/dF)` of the output `F` of `layers[number]` |
 # | `L` | the sum of all these `E`; their weights are already in them |
 #
-# A layer is now a function that returns two things, as in `examples/from_scratch.py`: its output, and its own way back,
-# which remembers what it needs. So nobody but the layer has to know what that is.
+# A layer is now a function that returns two things, as in `examples/from_scratch.py`: its output,
+# and its own way back, which remembers what it needs. So nobody but the layer has to know what that
+# is.
 #
-# **Write one function.** `value_and_gradient` returns `L`, and `dx`, all ∂L/∂x of the pixels. Any layers may have losses:
-# several of them, and perhaps not the last. Go up once and down once, however many losses there are.
+# **Write one function.** `value_and_gradient` returns `L`, and `dx`, all ∂L/∂x of the pixels. Any
+# layers may have losses: several of them, and perhaps not the last. Go up once and down once,
+# however many losses there are.
 #
-# *A way to begin:* the output of layer 1 feeds its loss and layer 2. If it changes, L changes by both ways. What must
-# happen to the two gradients that meet there, before you go through `backward` of layer 1?
+# *A way to begin:* the output of layer 1 feeds its loss and layer 2. If it changes, L changes by
+# both ways. What must happen to the two gradients that meet there, before you go through `backward`
+# of layer 1?
 
 # %%
 import numpy as np
@@ -31,7 +34,8 @@ def value_and_gradient(x, layers, losses):
 
 
 # %% [markdown]
-# **Try it.** Two layers that multiply, by 2 and by 3, and the loss `E = F` after each: L is 2 x + 6 x, so its derivative is
+# **Try it.** Two layers that multiply, by 2 and by 3, and the loss `E = F` after each: L is 2 x + 6
+# x, so its derivative is
 # 8. The mark is given for a convolution, a rectifier, a pooling, a convolution and a rectifier.
 
 # %%

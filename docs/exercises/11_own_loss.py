@@ -1,10 +1,12 @@
 # %% [markdown]
 # # 11 · A loss of your own
 #
-# Every loss looks at a painting in its own way, and nobody knows the best one: this is where you may find something new.
+# Every loss looks at a painting in its own way, and nobody knows the best one: this is where you
+# may find something new.
 #
-# A loss of style in this project has three steps. The first forgets places by adding up; so an image can be measured in
-# parts, and images of different sizes can be compared. The other two are a value with its derivative, and the way back.
+# A loss of style in this project has three steps. The first forgets places by adding up; so an
+# image can be measured in parts, and images of different sizes can be compared. The other two are a
+# value with its derivative, and the way back.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -14,16 +16,17 @@
 # | `E` | a number | the loss: 0 for the painting itself, above 0 for most others |
 # | `ds`, `dF` | like `s`, `F` | all ∂E/∂s and all ∂E/∂F |
 #
-# For the Gram matrix the statistic is `s = F Fᵀ`, and `E` compares `s / M` with `target`. Yours should be another one. Some
-# to think about: the sum of each channel; of its cubes; of |F| (mind the kink); how often a channel lies near each of some
-# values; products of three channels.
+# For the Gram matrix the statistic is `s = F Fᵀ`, and `E` compares `s / M` with `target`. Yours
+# should be another one. Some to think about: the sum of each channel; of its cubes; of |F| (mind
+# the kink); how often a channel lies near each of some values; products of three channels.
 #
-# **Write three functions.** They are checked for what every such loss must keep: that parts add up, that places are
-# forgotten, that the painting has the loss 0, that both derivatives agree with finite differences, and that what is left
-# of `E` after value and slope falls as h², as Taylor says.
+# **Write three functions.** They are checked for what every such loss must keep: that parts add up,
+# that places are forgotten, that the painting has the loss 0, that both derivatives agree with
+# finite differences, and that what is left of `E` after value and slope falls as h², as Taylor
+# says.
 #
-# *A way to begin:* choose a smooth function of one column; its sum over the columns is `s`. Take for `E` the sum of the
-# squared differences between `s / M` and `target`.
+# *A way to begin:* choose a smooth function of one column; its sum over the columns is `s`. Take
+# for `E` the sum of the squared differences between `s / M` and `target`.
 
 # %%
 import numpy as np
@@ -59,5 +62,5 @@ if __name__ == "__main__":
 # %% [markdown]
 # **Mark it:** `python scripts/grade.py docs/exercises/11_own_loss.py`
 #
-# **Then paint with it.** The section *Add a loss* of `docs/architecture.md` makes it an option of `nst-np`: a file of forty
-# lines and a line in a table.
+# **Then paint with it.** The section *Add a loss* of `docs/architecture.md` makes it an option of
+# `nst-np`: a file of forty lines and a line in a table.

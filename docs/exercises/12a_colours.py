@@ -1,10 +1,12 @@
 # %% [markdown]
 # # 12a · Find the planted bug: orange pictures turn blue
 #
-# Networks are fed colours in an order that was chosen long ago by somebody else, and nothing complains when it is wrong.
+# Networks are fed colours in an order that was chosen long ago by somebody else, and nothing
+# complains when it is wrong.
 #
-# This program moves the pixels `x` towards a target `P`, which is given as the network sees it: blue first, the mean colour
-# taken off. It runs without an error, and the loss even falls for a while. But what should become orange becomes blue.
+# This program moves the pixels `x` towards a target `P`, which is given as the network sees it:
+# blue first, the mean colour taken off. It runs without an error, and the loss even falls for a
+# while. But what should become orange becomes blue.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -13,8 +15,8 @@
 # | `P` | H × W × 3 | the target, as the network would see it |
 # | `E` | a number | ½ Σ (y − P)² |
 #
-# **Mend the program in this file.** One line is wrong. Before you look for it, say what you expect of the gradient at a
-# single pixel, and look at that pixel.
+# **Mend the program in this file.** One line is wrong. Before you look for it, say what you expect
+# of the gradient at a single pixel, and look at that pixel.
 
 # %%
 import numpy as np
@@ -39,7 +41,7 @@ def value_and_gradient(x, P):
 def paint(x, P, steps=20):
     """Some steps downhill."""
     for _ in range(steps):
-        E, dx = value_and_gradient(x, P)
+        _, dx = value_and_gradient(x, P)
         x = x - 0.1 * dx
     return x
 

@@ -1,11 +1,13 @@
 # %% [markdown]
 # # 12b · Find the planted bug: right with one layer, wrong with two
 #
-# Some mistakes are none of mathematics but of the language, and only a check of the numbers tells you that they are there.
+# Some mistakes are none of mathematics but of the language, and only a check of the numbers tells
+# you that they are there.
 #
-# This is a small network: for each kernel, a product with it at every position, and a rectifier. Each way back is a
-# function that is kept in a list, and the list is gone through in reverse. With a single kernel the gradient is right. With
-# two it is wrong, although every line looks as in the book.
+# This is a small network: for each kernel, a product with it at every position, and a rectifier.
+# Each way back is a function that is kept in a list, and the list is gone through in reverse. With
+# a single kernel the gradient is right. With two it is wrong, although every line looks as in the
+# book.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -13,8 +15,8 @@
 # | `kernels` | a list of N × N | a matrix for each layer |
 # | `E` | a number | ½ Σ F², of the last layer's output `F` |
 #
-# **Mend the program in this file.** Ask of each function in the list: which numbers does it use when it is called, and were
-# they the same when it was made?
+# **Mend the program in this file.** Ask of each function in the list: which numbers does it use
+# when it is called, and were they the same when it was made?
 
 # %%
 import numpy as np

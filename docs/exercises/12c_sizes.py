@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 12c · Find the planted bug: finite differences find nothing
 #
-# A gradient can be exactly the derivative of its function and the picture still be wrong, because it is the wrong function.
+# A gradient can be exactly the derivative of its function and the picture still be wrong, because
+# it is the wrong function.
 #
-# Photograph and painting seldom have the same size. So this loss compares the mean of each product of two channels, not
-# its sum. Whoever uses it complains: with a large painting the strokes are too strong, with a small one too faint. But the
-# gradient agrees with finite differences to ten digits.
+# Photograph and painting seldom have the same size. So this loss compares the mean of each product
+# of two channels, not its sum. Whoever uses it complains: with a large painting the strokes are too
+# strong, with a small one too faint. But the gradient agrees with finite differences to ten digits.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 12d · Find the planted bug: a frame grows round the picture
 #
-# Inside of an image every layer is easy; most bugs of a way back live within two pixels of the edge.
+# Inside of an image every layer is easy; most bugs of a way back live within two pixels of the
+# edge.
 #
-# This layer smooths an image by the weights 1, 2, 1 over 4, down and then across. At the edges the image is mirrored: what
-# lies one step outside of the first row is the second row. After a hundred iterations of a picture that was painted with
-# it, there is a faint frame round it.
+# This layer smooths an image by the weights 1, 2, 1 over 4, down and then across. At the edges the
+# image is mirrored: what lies one step outside of the first row is the second row. After a hundred
+# iterations of a picture that was painted with it, there is a faint frame round it.
 #
 # | symbol | shape | what it is |
 # |---|---|---|
@@ -17,8 +18,8 @@
 #
 #     y[i] = ¼ x[i − 1] + ½ x[i] + ¼ x[i + 1]
 #
-# **Mend the program in this file.** The bug is there twice, once for each edge. Draw four pixels in a row, and for each
-# output its three arrows.
+# **Mend the program in this file.** The bug is there twice, once for each edge. Draw four pixels in
+# a row, and for each output its three arrows.
 
 # %%
 import numpy as np

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 12e · Find the planted bug: right at first, and never again
 #
-# An optimiser calls a loss hundreds of times, and a test that calls it once will not see what changes in between.
+# An optimiser calls a loss hundreds of times, and a test that calls it once will not see what
+# changes in between.
 #
-# `content_loss(P)` returns a function `loss`, and `loss(F)` returns Eq. 1 and its derivative by `F`. The first call is
-# right. The second one, with the very same `F`, is not.
+# `content_loss(P)` returns a function `loss`, and `loss(F)` returns Eq. 1 and its derivative by
+# `F`. The first call is right. The second one, with the very same `F`, is not.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -1,4 +1,4 @@
-"""What is checked of the five programs with a planted bug, exercises 12a to 12e. Hints tell of symptoms, not of lines."""
+"""What is checked of the programs with a planted bug, exercises 12a to 12e. Hints tell of symptoms, not of lines."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def _part(work: Work, function: str, case: Case, part: int) -> Any:
     return call(work, function, made(case))[part]
 
 
-def _both(function: str, case: Case, of: Any, by: str, mistakes: Any = ()) -> list[Check]:
+def _both(function: str, case: Case, of: Any, by: str, otherwise: str, mistakes: Any = ()) -> list[Check]:
     """Value and gradient of a function that returns both, by `of`."""
 
     def run_value(work: Work) -> None:
-        compare(_part(work, function, case, 0), of(**made(case)))
+        compare(_part(work, function, case, 0), of(**made(case)), otherwise=otherwise)
 
     def run_gradient(work: Work) -> None:
         arguments = made(case)
         x = arguments.pop(by)
         known = [(np.asarray(wrong(**made(case))), hint) for wrong, hint in mistakes]
         compare(_part(work, function, case, 1), numeric_gradient(lambda x: float(of(**{by: x}, **arguments)), x),
-                name=f"d{by}", label="numeric", mistakes=known)
+                name=f"d{by}", label="numeric", mistakes=known, otherwise=otherwise)
 
     return [Check(function, "has the right value", run_value, case),
             Check(function, "has the gradient of finite differences", run_gradient, case)]
@@ -37,6 +37,8 @@ def _both(function: str, case: Case, of: Any, by: str, mistakes: Any = ()) -> li
 
 # --- 12a --------------------------------------------------------------------------------------------------------------
 COLOURS = {"x": f"100 + 50 * {array('sin', 2, 3, 3)}", "P": array("cos", 2, 3, 3)}
+PIXEL = ("Look at the three numbers of one pixel. Make the first of x larger by 0.001: E grows by about 0.001 times "
+         "which of your three?")
 MEAN = np.array([103.939, 116.779, 123.68])
 
 
@@ -48,14 +50,17 @@ def bgr_distance(x: Array, P: Array) -> float:
 COLOUR = Task("orange pictures turn blue", [
     value("preprocess(x)", "puts blue first, and takes the mean colour off", {"x": COLOURS["x"]},
           lambda x: np.flip(x, 2) - MEAN),
-    *_both("value_and_gradient(x, P)", COLOURS, bgr_distance, "x",
-           [(lambda x, P: np.flip(x, 2) - MEAN - P, "Compare the three numbers of one pixel with the numeric ones.")]),
+    *_both("value_and_gradient(x, P)", COLOURS, bgr_distance, "x", PIXEL,
+           [(lambda x, P: np.flip(x, 2) - MEAN - P, PIXEL)]),
     untouched("value_and_gradient(x, P)", COLOURS),
 ])
 
 # --- 12b --------------------------------------------------------------------------------------------------------------
 MIXED: Case = {"x": array("sin", 2, 3, 3), "kernels": f"[np.eye(3) + 0.1 * {array('cos', 3, 3)}, {array('sin', 3, 3)}]"}
 ONE_LAYER: Case = {**MIXED, "kernels": f"[{array('sin', 3, 3)}]"}
+
+
+TURNS = "Print what the first function in the list multiplies by: when it is made, and again when it is called."
 
 
 def mixed(x: Array, kernels: list[Array]) -> float:
@@ -68,12 +73,15 @@ def mixed(x: Array, kernels: list[Array]) -> float:
 LATE = Task("right with one layer, wrong with two", [
     *[Check(check.function, f"{check.says}, with {layers}", check.run, check.case)
       for case, layers in ((ONE_LAYER, "one layer"), (MIXED, "two layers"))
-      for check in _both("value_and_gradient(x, kernels)", case, mixed, "x")],
+      for check in _both("value_and_gradient(x, kernels)", case, mixed, "x", TURNS)],
 ])
 
 # --- 12c --------------------------------------------------------------------------------------------------------------
 SIZES: Case = {"F": array("sin", 3, 5), "S": array("cos", 3, 8)}
 TILED: Case = {"S": array("cos", 3, 8), "F": "np.concatenate([S, S, S], axis=1)"}
+
+
+COUNT = "Whose positions were added up in each of the two Gram matrices?"
 
 
 def mean_style(F: Array, S: Array) -> float:
@@ -88,24 +96,24 @@ def _consistent(work: Work) -> None:
 
 
 def _tiled(work: Work) -> None:
-    compare(_part(work, "style_loss(F, S)", TILED, 0), 0.0)
+    compare(_part(work, "style_loss(F, S)", TILED, 0), 0.0, otherwise=COUNT)
 
 
 SIZE = Task("finite differences find nothing", [
     Check("style_loss(F, S)", "has a gradient that is the derivative of its own value", _consistent, SIZES),
     Check("style_loss(F, S)", "is 0 for the painting laid out three times", _tiled, TILED),
-    *_both("style_loss(F, S)", SIZES, mean_style, "F"),
+    *_both("style_loss(F, S)", SIZES, mean_style, "F", COUNT),
 ])
 
 # --- 12d --------------------------------------------------------------------------------------------------------------
-BLURRED: Case = {"dy": array("cos", 5, 4), "x": array("sin", 5, 4)}
+BLURRED: Case = {"dy": array("cos", 7, 6), "x": array("sin", 7, 6)}
 
 
 def blurred(x: Array) -> Array:
     """(1, 2, 1) / 4 down and across, the image mirrored at its edge pixels."""
     for axis in (0, 1):
         padded = np.pad(x, [(1, 1) if axis == each else (0, 0) for each in (0, 1)], mode="reflect")
-        x = sum(weight * np.take(padded, np.arange(x.shape[axis]) + step, axis)
+        x = np.zeros_like(x) + sum(weight * np.take(padded, np.arange(x.shape[axis]) + step, axis)
                 for step, weight in enumerate((0.25, 0.5, 0.25)))
     return x
 
@@ -118,8 +126,8 @@ def _border(x: Array, **_: Any) -> Array:
 
 FRAME = Task("a frame grows round the picture", [
     value("blur(x)", "agrees with the definition", {"x": BLURRED["x"]}, blurred),
-    gradient("blur_backward(dy)", "agrees with finite differences", BLURRED, lambda dy, x: float((dy * blurred(x)).sum()),
-             "x", places={"at the border, or beside it": _border}),
+    gradient("blur_backward(dy)", "agrees with finite differences", BLURRED,
+             lambda dy, x: float((dy * blurred(x)).sum()), "x", places={"at the border, or beside it": _border}),
     untouched("blur_backward(dy)", {"dy": BLURRED["dy"]}),
 ])
 
@@ -142,7 +150,7 @@ def _nth(number: int, part: int) -> Any:
     def run(work: Work) -> None:
         arguments = made(CONTENTS)
         expected = eq_1(**arguments) if part == 0 else arguments["F"] - arguments["P"]
-        compare(_calls(work)[number][part], expected, name="dF" if part else "")
+        compare(_calls(work)[number][part], expected, name="dF" if part else "", otherwise="Print P after each call.")
 
     return run
 

@@ -13,6 +13,8 @@ from grading.work import Work, Wrong
 from nst_np.arrays import Array
 from nst_np.gradcheck import derivative
 
+NUDGE = "Take one entry, make it larger by 0.001, and see what becomes of the value. Which step of yours disagrees?"
+
 Case = Mapping[str, str]  # arguments by name, each as a Python expression, so that a student can make them again
 Arrays = dict[str, Any]
 Mistakes = Sequence[tuple[Callable[..., Any], str]]  # of the arguments: what a mistake would give, and its hint
@@ -69,8 +71,11 @@ def numeric_gradient(f: Callable[[Array], float], x: Array) -> Array:
 
 def compare(yours: Any, expected: Any, *, name: str = "", label: str = "expected",
             sizes: Mapping[str, int] | None = None, mistakes: Sequence[tuple[Array, str]] = (),
-            places: Mapping[str, Array] | None = None) -> None:
-    """`Wrong`, with both numbers, if a result is not the array that it should be. `name` is that of the array."""
+            places: Mapping[str, Array] | None = None, otherwise: str = "") -> None:
+    """`Wrong`, with both numbers, if a result is not the array that it should be.
+
+    `name` is that of the array, `otherwise` a hint for what `diagnosis` has none for.
+    """
     expected = np.asarray(expected)
     if yours is None:
         raise Wrong("yours is None, expected " + _kind(expected), "Does the function end with `return …`?")
@@ -93,7 +98,7 @@ def compare(yours: Any, expected: Any, *, name: str = "", label: str = "expected
     remark, hint = diagnosis(array, expected, sizes or {}, mistakes, places or {})
     if not remark and f"{array[at]:.6g}" == f"{expected[at]:.6g}":
         remark = f"difference {array[at] - expected[at]:.2g}"
-    raise Wrong(f"{seen}; {remark}" if remark else seen, hint)
+    raise Wrong(f"{seen}; {remark}" if remark else seen, hint or otherwise)
 
 
 def _kind(expected: Array) -> str:
@@ -121,7 +126,7 @@ def gradient(function: str, says: str, case: Case, of: Callable[..., float], by:
              sizes: Mapping[str, int] | None = None, mistakes: Mistakes = (),
              places: Mapping[str, Callable[..., Array]] | None = None,
              only: Callable[..., Array] | None = None) -> Check:
-    """The function returns the derivative of the scalar function `of` by its argument `by`, where the mask `only` is."""
+    """The function returns the derivative of the scalar function `of` by its argument `by`, where `only` is."""
 
     def run(work: Work) -> None:
         arguments = made(case)
@@ -134,7 +139,8 @@ def gradient(function: str, says: str, case: Case, of: Callable[..., float], by:
             mask = only(**made(case))
             yours, numeric = np.where(mask, yours, 0), np.where(mask, numeric, 0)
             known = [(np.where(mask, wrong, 0), hint) for wrong, hint in known]
-        compare(yours, numeric, name=f"d{by}", label="numeric", sizes=sizes, mistakes=known, places=masks)
+        compare(yours, numeric, name=f"d{by}", label="numeric", sizes=sizes, mistakes=known, places=masks,
+                otherwise=NUDGE)
 
     return Check(function, says, run, case)
 

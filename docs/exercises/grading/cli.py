@@ -27,14 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Mark an exercise of docs/exercises: every property that your functions must have, checked against "
                     "the equations and against finite differences.",
         epilog="Exit codes: 0 all properties hold, 1 one does not, 2 bad input, 130 interrupted.")
-    parser.add_argument("file", metavar="FILE", type=Path, help="your .py or .ipynb, named as the exercise is: 01_content.py")
+    parser.add_argument("file", metavar="FILE", type=Path,
+                        help="your .py or .ipynb, named as the exercise is: 01_content.py")
     parser.add_argument("--time-limit", metavar="SECONDS", type=float, default=LIMIT,
                         help=f"stop a program that takes longer (default: {LIMIT:g})")
     return guarded(parser, arguments, _graded)
 
 
 def _graded(options: argparse.Namespace) -> int:
-    from grading.marking import read_parts, task_of
+    from grading.marking import task_of
+    from grading.work import read_parts
 
     if not 0 < options.time_limit <= 86400:
         raise InputError(f"time limit is {options.time_limit:g}, expected seconds between 0 and 86400")

@@ -1,8 +1,9 @@
-"""What a wrong array has to do with the right one: a remark and a hint, which point at a thought and not at the answer."""
+"""What a wrong array has to do with the right one: a remark and a hint, which point at a thought, not at the answer."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from nst_np.arrays import Array
 TOLERANCE = 1e-9  # of the largest entry: between the rounding of float64 and that of float32
 SINGLE = 1e-5  # float32 and a few sums in it stay below
 
-SIGN = "Only the sign is wrong. If one entry grows a little, does the value grow or fall?"
+SIGN = "The sign is wrong. If one entry grows a little, does the value grow or fall?"
 TWOS = ("Count the factors 2. The derivative of a square brings one, and what stands twice in a product counts twice. "
         "A ½ or a ¼ of the equation takes some away. Which of them have you counted?")
 COUNTS = ("The pattern is right, the constant is not. N counts channels (rows of F), M positions (columns). To which "
@@ -47,7 +48,7 @@ def diagnosis(yours: Array, expected: Array, sizes: Mapping[str, int], mistakes:
         if agree(yours, wrong):
             return "", text
     ratio = constant_ratio(yours, expected)
-    if ratio is not None:
+    if ratio is not None and (expected.size > 1 or known_factor(abs(ratio), sizes) is not None):
         return of_ratio(ratio, sizes)
     if agree(yours, expected, SINGLE):
         return "they agree to some digits only", PRECISION
@@ -76,25 +77,26 @@ def of_ratio(ratio: float, sizes: Mapping[str, int]) -> tuple[str, str]:
     """What is said of a constant factor."""
     if ratio == 0:
         return "all of yours are 0", ZEROS
-    name, plain = _named(abs(ratio), sizes)
-    sign = "−" if ratio < 0 else ""
-    remark = f"yours / right = {ratio:.6g}" + (f" = {sign}{name}" if name and not plain else "") + " everywhere"
-    if name == "1":
-        return remark, SIGN
-    rest = CONSTANT if not name else TWOS if plain else COUNTS
-    return remark, rest if ratio > 0 else f"Among other things the sign is wrong. {rest}"
+    factor = known_factor(abs(ratio), sizes)
+    remark = f"yours / right = {ratio:.6g}"
+    if factor is None:
+        return f"{remark} everywhere", CONSTANT
+    if any(name in factor for name in sizes):
+        remark, hint = f"{remark} = {'−' if ratio < 0 else ''}{factor}", COUNTS
+    else:
+        hint = "" if factor == "1" else TWOS
+    return remark, f"{SIGN if ratio < 0 else ''} {hint}".strip()
 
 
-def _named(ratio: float, sizes: Mapping[str, int]) -> tuple[str, bool]:
-    """A ratio as a product of powers of 2 and of sizes, the simplest one; and whether no size is in it."""
-    twos = range(-3, 4)
-    powers = sorted(itertools.product(twos, *[range(-4, 5) for _ in sizes]),
+def known_factor(ratio: float, sizes: Mapping[str, int]) -> str | None:
+    """A positive ratio as a product of powers of 2 and of sizes, the simplest one: ``2 N / M²``; None if it is none."""
+    powers = sorted(itertools.product(range(-3, 4), *[range(-4, 5) for _ in sizes]),
                     key=lambda each: (sum(map(abs, each[1:])), sum(map(abs, each))))
     for two, *others in powers:
-        value = 2.0**two * float(np.prod([float(size) ** power for size, power in zip(sizes.values(), others)]))
+        value = 2.0**two * math.prod(float(size) ** power for size, power in zip(sizes.values(), others, strict=True))
         if abs(ratio - value) <= 1e-6 * value:
-            return _product(Fraction(2) ** two, dict(zip(sizes, others))), not any(others)
-    return "", False
+            return _product(Fraction(2) ** two, dict(zip(sizes, others, strict=True)))
+    return None
 
 
 def _product(number: Fraction, powers: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,11 @@ RELU = Task("the rectifier and its way back", [
     untouched("relu(x)", {"x": RECTIFIER["x"]}),
     keeps_dtype("relu(x)", {"x": RECTIFIER["x"]}),
     gradient("relu_backward(dy, x)", "agrees with finite differences", RECTIFIER, pulled(rectified), "x", mistakes=[
-        (lambda dy, x: np.maximum(dy, 0), "A gradient may be negative. What decides whether it passes: its own sign, or "
-         "that of x?"),
-        (lambda dy, x: dy * (dy > 0) * (x > 0), "Where x > 0 the layer is y = x. Does it matter there which sign dy has?"),
+        (lambda dy, x: np.maximum(dy, 0), "A gradient may be negative. What decides whether it passes: its own sign, "
+         "or that of x?"),
+        (lambda dy, x: dy * (dy > 0) * (x > 0), "Where x > 0 the layer is y = x. Does the sign of dy matter there?"),
         (lambda dy, x: dy * rectified(x), "The slope of max(x, 0) is the same for x = 1 and x = 2. Which is it?"),
-        (lambda dy, x: dy * (x < 0), "Where is the layer y = x, and where y = 0? Yours has them the other way round."),
+        (lambda dy, x: dy * (x < 0), "Where is the layer y = x, and where y = 0? Yours has the two exchanged."),
         (lambda dy, x: dy, "Yours lets everything pass. What does a nudge of x do to y where x < 0?")]),
     value("relu_backward(dy, x)", "is 0 where x is exactly 0", KINK, lambda dy, x: dy * (x > 0), mistakes=[
         (lambda dy, x: dy * (x >= 0), "At x = 0 there is no derivative, and the exercise says which number to take.")]),
@@ -62,7 +63,7 @@ POOLS = {"average_pool": lambda x: layers.average_pool(np, x)[0], "max_pool": la
 def _repeated(dy: Array, x: Array, before: bool = False) -> Array:
     """dy, for all four of each window; `before`: what is left over first, in place of last."""
     dx = dy.repeat(2, axis=0).repeat(2, axis=1)
-    extra = [(n - m, 0) if before else (0, n - m) for n, m in zip(x.shape, dx.shape)]
+    extra = [(n - m, 0) if before else (0, n - m) for n, m in zip(x.shape, dx.shape, strict=True)]
     return np.pad(dx, extra)
 
 
@@ -99,8 +100,8 @@ POOLING = Task("the way back through average and maximum pooling", [
     *_pool_checks("max_pool", MAX_MISTAKES),
     value("max_pool_backward(dy, x)", "gives to the first of equals", TIES,
           lambda dy, x: np.array([[[1.], [0], [0], [2]], [[0], [0], [0], [0]]]), mistakes=[
-              (lambda dy, x: _ties(dy, x, later=False), "dy is given away once for each of the equals. Nudge one of them: "
-               "by how much can the maximum change?"),
+              (lambda dy, x: _ties(dy, x, later=False), "dy is given away once for each of the equals. Lower one of "
+               "them: does their maximum fall?"),
               (lambda dy, x: _ties(dy, x, later=True), "Among equals the last has won. In which order do you look at "
                "the four, and is it > or >= ?")]),
 ])
@@ -132,15 +133,15 @@ CONVOLVED = [
     (lambda x, kernel, bias: convolved(x, kernel, 0 * bias), "Is anything said of the bias?"),
     (lambda x, kernel, bias: convolved(x, kernel[::-1, ::-1], bias), "Your kernel is turned by 180°. Which pixel does "
      "kernel[0, 0] belong to: the one above on the left of p, or the one below on the right?"),
-    (lambda x, kernel, bias: convolved(x, kernel.swapaxes(0, 1), bias), "Rows and columns of the kernel are exchanged."),
+    (lambda x, kernel, bias: convolved(x, kernel.swapaxes(0, 1), bias), "The kernel's rows and columns are exchanged."),
     (lambda x, kernel, bias: _around(x, kernel) + bias, AROUND)]
 PULLED = [
-    (lambda x, kernel, bias, dy: convolved(dy, kernel.swapaxes(2, 3), 0 * bias[:1]), "Each output pixel got its value "
-     "from nine inputs. So from which nine outputs does one input get its gradient? Draw it for an offset o = (0, 1)."),
-    (lambda x, kernel, bias, dy: convolved(dy, kernel[::-1].swapaxes(2, 3), 0 * bias[:1]), "The rows of the kernel are "
-     "right, its columns are not."),
-    (lambda x, kernel, bias, dy: convolved(dy, kernel[:, ::-1].swapaxes(2, 3), 0 * bias[:1]), "The columns of the kernel "
-     "are right, its rows are not."),
+    (lambda x, kernel, bias, dy: convolved(dy, kernel.swapaxes(2, 3), 0 * bias[:1]), "Draw the arrow from one "
+     "input q to the output that it reaches by the offset o = (0, 1). Which way do you go along it now?"),
+    (lambda x, kernel, bias, dy: convolved(dy, kernel[::-1].swapaxes(2, 3), 0 * bias[:1]), "The rows of the kernel "
+     "are right, its columns are not."),
+    (lambda x, kernel, bias, dy: convolved(dy, kernel[:, ::-1].swapaxes(2, 3), 0 * bias[:1]), "The columns of the "
+     "kernel are right, its rows are not."),
     (lambda x, kernel, bias, dy: _around(dy, kernel[::-1, ::-1].swapaxes(2, 3)), AROUND)]
 FORWARD, BACKWARD = "convolution(x, kernel, bias)", "convolution_backward(dy, kernel)"
 
@@ -183,17 +184,16 @@ CONVOLUTION = Task("convolution, and its way back to the input", [
 ])
 
 # --- a chain ----------------------------------------------------------------------------------------------------------
-CHAIN = ("convolution, relu, pool, convolution, relu", 5)
-PIXELS = {"x": array("sin", 6, 5, 3)}
-KERNELS = [(array("cos", 3, 3, 3, 2), "np.array([0.3, -0.2])"), (array("sin", 3, 3, 2, 4), "np.array([0.1, 0.2, 0.3, 0.4])")]
+PIXELS = {"x": array("sin", 6, 5, 3), "kernel_0": array("cos", 3, 3, 3, 2), "kernel_3": array("sin", 3, 3, 2, 4)}
 VALUE = "value_and_gradient(x, layers, losses)"
 
 
 def chain() -> list[Callable[[Array], tuple[Array, Callable[[Array], Array]]]]:
-    """Conv, relu, pool, conv, relu: each a function ``x -> (y, backward)``."""
-    kernels = [tuple(eval(text, {"np": np}) for text in pair) for pair in KERNELS]
-    first, second = (lambda x, pair=pair: layers.conv3x3(np, x, *pair) for pair in kernels)
-    relu, pool = (lambda x: layers.relu(np, x)), (lambda x: layers.average_pool(np, x))
+    """Convolution, relu, average pooling, convolution, relu: each a function ``x -> (y, backward)``."""
+    kernels = [made(PIXELS)[name] for name in ("kernel_0", "kernel_3")]
+    first, second = (partial(layers.conv3x3, np, kernel=kernel, bias=np.full(kernel.shape[3], 0.2))
+                     for kernel in kernels)
+    relu, pool = partial(layers.relu, np), partial(layers.average_pool, np)
     return [first, relu, pool, second, relu]
 
 
@@ -207,8 +207,10 @@ def cubic(F: Array) -> tuple[float, Array]:
     return float((F**3).sum()) / 3, F**2
 
 
-LOSSES: dict[str, dict[int, Any]] = {"after the last layer": {4: far}, "after relu and pool, none at the end": {1: cubic, 2: far},
-                                     "after layers 1 and 4": {1: cubic, 4: far}}
+LOSSES: dict[str, dict[int, Any]] = {
+    "after the last layer": {4: far}, "after layers 1 and 2 of 0 to 4": {1: cubic, 2: far},
+    "after layers 1 and 4": {1: cubic, 4: far},
+}
 
 
 def _climb(x: Array, losses: dict[int, Any]) -> tuple[float, Array]:
@@ -227,7 +229,8 @@ def _climb(x: Array, losses: dict[int, Any]) -> tuple[float, Array]:
 def _chain_result(work: Work, losses: dict[int, Any], steps: Any) -> tuple[Any, Any]:
     yours = call(work, VALUE, {**made(PIXELS), "layers": steps, "losses": losses})
     if not (isinstance(yours, tuple) and len(yours) == 2):
-        raise Wrong(f"yours is a {type(yours).__name__}, expected L and dL/dx, in a tuple", "Does it end with `return L, dx`?")
+        raise Wrong(f"yours is a {type(yours).__name__}, expected L and dL/dx, in a tuple",
+                    "Does it end with `return L, dx`?")
     return yours
 
 
@@ -241,16 +244,18 @@ def _chain_value(where: str) -> Check:
 def _chain_gradient(where: str) -> Check:
     def run(work: Work) -> None:
         x, losses = made(PIXELS)["x"], LOSSES[where]
-        alone = [(_climb(x, {number: losses[number]})[1], f"That is the gradient of the loss after layer {number} alone. "
-                  "What comes from above and what the loss adds meet at each layer.") for number in losses if len(losses) > 1]
-        compare(_chain_result(work, losses, chain())[1], _climb(x, losses)[1], name="dx", label="numeric", mistakes=alone)
+        alone = [(_climb(x, {number: losses[number]})[1], f"That is the gradient of the loss after layer {number} "
+                  "alone. What comes from above and the loss's own part meet at each layer.")
+                 for number in losses if len(losses) > 1]
+        compare(_chain_result(work, losses, chain())[1], _climb(x, losses)[1], name="dx", label="numeric",
+                mistakes=alone, otherwise="Before each backward: what is dx there, and of which layer's output?")
 
     return Check(VALUE, f"has the gradient of finite differences with losses {where}", run, PIXELS)
 
 
 def _chain_calls(work: Work) -> None:
     """Each layer once up and once down."""
-    calls = {"forward": [0] * CHAIN[1], "backward": [0] * CHAIN[1]}
+    calls = {"forward": [0] * 5, "backward": [0] * 5}
 
     def counted(number: int, layer: Any) -> Any:
         def forward(x: Array) -> Any:
@@ -265,10 +270,11 @@ def _chain_calls(work: Work) -> None:
 
         return forward
 
-    _chain_result(work, LOSSES["after layers 1 and 4"], [counted(number, layer) for number, layer in enumerate(chain())])
+    steps = [counted(number, layer) for number, layer in enumerate(chain())]
+    _chain_result(work, LOSSES["after layers 1 and 4"], steps)
     for way, counts in calls.items():
-        if counts != [1] * CHAIN[1]:
-            raise Wrong(f"calls of {way}, layer by layer: {counts}, expected {[1] * CHAIN[1]}",
+        if counts != [1] * 5:
+            raise Wrong(f"calls of {way}, layer by layer: {counts}, expected {[1] * 5}",
                         "Two losses do not need two ways back: gradients that meet can be added, and go on together.")
 
 

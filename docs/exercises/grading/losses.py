@@ -1,4 +1,4 @@
-"""What is checked of the losses: exercises 01 to 04, 08 and 10. Values are those of the equations, derivatives numeric."""
+"""What is checked of the losses, exercises 01 to 04, 08 and 10. Values are by the equations, derivatives numeric."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from grading.work import Work, Wrong
 from nst_np.arrays import Array
 
 SMALL = {"F": "np.array([[1., 0, 2], [3, 1, 0]])", "P": "np.array([[0., 2, 2], [1, 1, 4]])"}
-FEATURES = {"F": "np.sin(np.arange(1., 16)).reshape(3, 5).clip(0)", "P": "np.cos(np.arange(1., 16)).reshape(3, 5).clip(0)"}
+FEATURES = {"F": "np.sin(np.arange(1., 16)).reshape(3, 5).clip(0)",
+            "P": "np.cos(np.arange(1., 16)).reshape(3, 5).clip(0)"}
 N_AND_M = {"N": 3, "M": 5}
 OFF = "where F is 0"
-MASK = ("F = max(x, 0). Where x < 0, F is 0: what does a small change of x there do to F, and so to E? That is the second "
-        "case of the paper's equation.")
+MASK = ("F = max(x, 0). Where x < 0, F is 0: what does a small change of x there do to F, and so to E? That is the "
+        "second case of the paper's equation.")
 
 
 def on(F: Array, **_: Any) -> Array:
@@ -40,8 +41,9 @@ CONTENT = Task("the content loss and its gradient, Eqs. 1 and 2", [
         (lambda F, P: (F - P).sum() ** 2 / 2, "What is squared in Eq. 1: the sum, or what is summed?")]),
     value("content_loss(F, P)", "agrees with Eq. 1 on a 3×5 F", FEATURES, eq_1, sizes=N_AND_M),
     untouched("content_loss(F, P)", FEATURES),
-    gradient("content_gradient(F, P)", "agrees with finite differences where F > 0", FEATURES, eq_1, "F", sizes=N_AND_M,
-             only=on, mistakes=[(lambda F, P: F, "Nothing of P is in yours. What is the slope at F = P, where E is 0?")]),
+    gradient("content_gradient(F, P)", "agrees with finite differences where F > 0", FEATURES, eq_1, "F",
+             sizes=N_AND_M, only=on, mistakes=[
+                 (lambda F, P: F, "Nothing of P is in yours. What is the slope at F = P, where E is 0?")]),
     gradient("content_gradient(F, P)", f"is 0 {OFF}", FEATURES, lambda F, P: 0.0, "F", only=off,
              mistakes=[(lambda F, P: F - P, MASK), (lambda F, P: P - F, MASK), (lambda F, P: 2 * (F - P), MASK)]),
     untouched("content_gradient(F, P)", FEATURES),
@@ -123,7 +125,8 @@ TOTALS = {
     "w": "{'relu1_1': 0.7}",
     "alpha": "0.3", "beta": "5.0",
 }
-SHARED = {**TOTALS, "style": "{layer: lambda F: ((F**3).sum(), 3 * F**2) for layer in F}", "w": "{'relu1_1': 0.7, 'relu2_1': 0.2}"}
+SHARED = {**TOTALS, "style": "{layer: lambda F: ((F**3).sum(), 3 * F**2) for layer in F}",
+          "w": "{'relu1_1': 0.7, 'relu2_1': 0.2}"}
 UNUSED = {**TOTALS, "F": TOTALS["F"][:-1] + ", 'relu3_1': np.ones((4, 2))}"}
 TOTAL_SIGNATURE = "total_loss(F, content, style, w, alpha, beta)"
 
@@ -217,23 +220,23 @@ def _wrapped(x: Array) -> Array:
 
 
 WRAP = "Yours compares the last row or column with the first, which is no neighbour of it."
+ONE_WAY = "Yours has the neighbours of one direction only."
 HALF = ("A pixel is the second of the difference from its left or upper neighbour, and the first of that to the next. "
         "Yours has one of these two parts.")
 VARIATION = Task("total variation and its gradient", [
     value("total_variation(x)", "agrees with the definition on a 4×5 image", PICTURE, variation, mistakes=[
-        (_wrapped, WRAP), *[(lambda x, axis=axis: (np.diff(x, axis=axis) ** 2).sum(), "Yours has the neighbours of one "
-                             "direction only.") for axis in (0, 1)],
+        (_wrapped, WRAP), *[(lambda x, axis=axis: (np.diff(x, axis=axis) ** 2).sum(), ONE_WAY) for axis in (0, 1)],
         (lambda x: sum(np.abs(np.diff(x, axis=axis)).sum() for axis in (0, 1)), "The differences are to be squared.")]),
-    value("total_variation(x)", "agrees with the definition on a 1×6 image", ROW, variation, mistakes=[(_wrapped, WRAP)]),
+    value("total_variation(x)", "agrees with the definition on a 1×6 image", ROW, variation,
+          mistakes=[(_wrapped, WRAP)]),
     value("total_variation(x)", "is 0 for a single pixel", PIXEL, variation),
     untouched("total_variation(x)", PICTURE),
     gradient("total_variation_gradient(x)", "agrees with finite differences on a 4×5 image", PICTURE, variation, "x",
              mistakes=[(lambda x: _pulled(x, first=0), HALF), (lambda x: _pulled(x, second=0), HALF),
-                       (lambda x: _pulled(x, -2, -2), "One of the two pixels of a difference makes it smaller. Which sign "
-                        "does it get?"),
-                       (lambda x: 2 * (4 * x - sum(np.roll(x, step, axis) for step in (1, -1) for axis in (0, 1))), WRAP),
-                       *[(lambda x, axis=axis: _pulled(x, axes=(axis,)), "Yours has the neighbours of one direction "
-                          "only.") for axis in (0, 1)]]),
+                       (lambda x: _pulled(x, -2, -2), "One of the two pixels of a difference makes it smaller. Which "
+                        "sign does it get?"),
+                       (lambda x: 2 * sum(2 * x - np.roll(x, 1, axis) - np.roll(x, -1, axis) for axis in (0, 1)), WRAP),
+                       *[(lambda x, axis=axis: _pulled(x, axes=(axis,)), ONE_WAY) for axis in (0, 1)]]),
     gradient("total_variation_gradient(x)", "agrees with finite differences on a 1×6 image", ROW, variation, "x"),
     gradient("total_variation_gradient(x)", "is 0 for a single pixel", PIXEL, variation, "x"),
     untouched("total_variation_gradient(x)", PICTURE),
@@ -242,8 +245,10 @@ VARIATION = Task("total variation and its gradient", [
 
 # --- Wasserstein ------------------------------------------------------------------------------------------------------
 LINE = {"C": "np.array([[4.]])", "S": "np.array([[9.]])"}
-COVARIANCES = {"C": "np.array([[2., 1, 0], [1, 3, 1], [0, 1, 2]])", "S": "np.array([[3., -1, 1], [-1, 2, 0], [1, 0, 4]])"}
-GAUSSIANS = {"F": "np.sin(np.arange(1., 22) ** 2).reshape(3, 7)", "m": "np.array([0.5, -0.2, 0.1])", "S": COVARIANCES["S"]}
+COVARIANCES = {"C": "np.array([[2., 1, 0], [1, 3, 1], [0, 1, 2]])",
+               "S": "np.array([[3., -1, 1], [-1, 2, 0], [1, 0, 4]])"}
+GAUSSIANS = {"F": "np.sin(np.arange(1., 22) ** 2).reshape(3, 7)",
+             "m": "np.array([0.5, -0.2, 0.1])", "S": COVARIANCES["S"]}
 REACHED = {**GAUSSIANS, "m": "F.mean(axis=1)", "S": "np.cov(F, bias=True)"}
 SPREAD = {"N": 3, "M": 7}
 
@@ -286,7 +291,8 @@ BACK_MAP = "Your map takes S to C. In which direction are the features to be mov
 TRANSPORT = Task("the Wasserstein distance of two Gaussians and its gradient", [
     value("wasserstein(F, m, S)", "agrees with the definition", GAUSSIANS, wasserstein, sizes=SPREAD, mistakes=[
         (lambda F, m, S: _distance(*_moments(F, 1), m, S), "C is a mean over the M positions. Do you divide by M?"),
-        (lambda F, m, S: _distance(F.mean(axis=1), F @ F.T / F.shape[1], m, S), "C is a covariance: where is μ taken off?"),
+        (lambda F, m, S: _distance(F.mean(axis=1), F @ F.T / F.shape[1], m, S), "C is a covariance: where is μ taken "
+         "off?"),
         (lambda F, m, S: wasserstein(F, m, S) - ((F.mean(axis=1) - m) ** 2).sum(), "The means are to agree, too.")]),
     value("wasserstein(F, m, S)", "is 0 where F has the style's means and covariance", REACHED, lambda F, m, S: 0.0),
     untouched("wasserstein(F, m, S)", GAUSSIANS),
@@ -296,13 +302,14 @@ TRANSPORT = Task("the Wasserstein distance of two Gaussians and its gradient", [
     value("transport(C, S)", "takes C to S: T C T = S, with T symmetric", COVARIANCES, _map, mistakes=[
         (lambda C, S: _map(S, C), BACK_MAP),
         (lambda C, S: np.linalg.cholesky(S) @ np.linalg.inv(np.linalg.cholesky(C)), "T is symmetric; yours is not.")]),
-    gradient("wasserstein_gradient(F, m, S)", "agrees with finite differences", GAUSSIANS, wasserstein, "F", sizes=SPREAD,
-             mistakes=[
-                 (_wrong_pull(lambda F, mu, m, T, B: F - m - T @ F), "T takes deviations from μ to deviations from m. "
-                  "What do you give it?"),
+    gradient("wasserstein_gradient(F, m, S)", "agrees with finite differences", GAUSSIANS, wasserstein, "F",
+             sizes=SPREAD, mistakes=[
+                 (_wrong_pull(lambda F, mu, m, T, B: F - m - T @ F), "T takes deviations from μ to deviations from "
+                  "m. What do you give it?"),
                  (_wrong_pull(lambda F, mu, m, T, B: F - mu - T @ (F - mu)), "Yours moves no mean: what has become of "
                   "‖μ − m‖²?"),
-                 (_wrong_pull(lambda F, mu, m, T, B: mu - m + 0 * F), "Yours moves the mean only: what of tr C − 2 tr R?"),
+                 (_wrong_pull(lambda F, mu, m, T, B: mu - m + 0 * F), "Yours moves the mean only. What has become of "
+                  "tr C − 2 tr R?"),
                  (_wrong_pull(lambda F, mu, m, T, B: F - m - B @ (F - mu)), BACK_MAP)]),
     gradient("wasserstein_gradient(F, m, S)", "is 0 where F has the style's means and covariance", REACHED,
              lambda F, m, S: 0.0, "F"),

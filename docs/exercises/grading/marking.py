@@ -58,6 +58,9 @@ def _findings(task: Task, parts: dict[str, str]) -> Iterator[tuple[bool, list[st
             if isinstance(wrong, (Missing, Raised)):
                 stopped.add(check.name)
             yield False, list(_said("FAIL", says, wrong, None if isinstance(wrong, Missing) else check))
+        except Exception as error:  # of ours, at something that nobody thought of
+            odd = Wrong(f"what came back could not be checked ({type(error).__name__}: {error})")
+            yield False, list(_said("FAIL", says, odd, check))
         else:
             yield True, list(_said("ok", says))
 
@@ -68,11 +71,16 @@ def _said(verdict: str, says: str, wrong: Wrong | None = None, check: Check | No
     if wrong is None:
         return
     for line in wrong.seen.split("\n"):
-        yield from textwrap.wrap(line, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 10)
+        yield from _wrapped(line, 10)
     for name, expression in (check.case if check else {}).items():
-        yield f"          {name} = {expression}"
+        yield from _wrapped(f"{name} = {expression}", 14)
     if wrong.hint:
-        yield from textwrap.wrap(f"hint: {wrong.hint}", WIDTH, initial_indent=" " * 10, subsequent_indent=" " * 16)
+        yield from _wrapped(f"hint: {wrong.hint}", 16)
+
+
+def _wrapped(line: str, further: int) -> list[str]:
+    """A line on one property, whose further lines are indented by so many columns."""
+    return textwrap.wrap(line, WIDTH, initial_indent=" " * 10, subsequent_indent=" " * further, break_on_hyphens=False)
 
 
 def main(file: str, limit: str, dump: str) -> int:

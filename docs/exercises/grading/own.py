@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from grading.checking import Case, Check, Task, call, compare, made, numeric_gradient, untouched
+from grading.checking import NUDGE, Case, Check, Task, call, compare, made, numeric_gradient, untouched
 from grading.work import Work, Wrong
 from nst_np.arrays import Array
 from nst_np.gradcheck import taylor_slope
@@ -35,21 +33,23 @@ def _value(work: Work, F: Array) -> tuple[float, Array]:
     """E, and dE/dF by way of the three functions."""
     yours = call(work, LOSS, {"s": _statistic(work, F), "M": F.shape[1], "target": _target(work)})
     if not (isinstance(yours, tuple) and len(yours) == 2 and np.ndim(yours[0]) == 0):
-        raise Wrong(f"yours is a {type(yours).__name__}, expected E and dE/ds, in a tuple", "Does it end with `return E, ds`?")
+        raise Wrong(f"yours is a {type(yours).__name__}, expected E and dE/ds, in a tuple",
+                    "Does it end with `return E, ds`?")
     return float(yours[0]), np.asarray(call(work, PULL, {"F": F, "ds": yours[1]}), dtype=float)
 
 
 def _adds_up(work: Work) -> None:
     F = made(PICTURES)["F"]
+    whole = _statistic(work, F)
     for cut in (1, 4):
-        compare(_statistic(work, F[:, :cut]) + _statistic(work, F[:, cut:]), _statistic(work, F), name="s",
-                label="of the whole", mistakes=[(2 * _statistic(work, F), "The statistic of a part is that of the whole. "
-                                                 "Where do the positions come in?")])
+        compare(_statistic(work, F[:, :cut]) + _statistic(work, F[:, cut:]), whole, name="s", label="of the whole",
+                otherwise="A mean over positions does not add up, nor does a root, or a square, of a sum over them.")
 
 
 def _forgets_places(work: Work) -> None:
     F = made(PICTURES)["F"]
-    compare(_statistic(work, F[:, eval(OTHER_ORDER, {"np": np})]), _statistic(work, F), name="s", label="in the first order")
+    compare(_statistic(work, F[:, eval(OTHER_ORDER, {"np": np})]), _statistic(work, F), name="s",
+            label="in the first order", otherwise="Nothing of a position but its column of F may enter.")
 
 
 def _reached(work: Work) -> None:
@@ -64,18 +64,23 @@ def _positive(work: Work) -> None:
 
 def _gradient_of_statistic(work: Work) -> None:
     F = made(PICTURES)["F"]
+    others = {"M": F.shape[1], "target": _target(work)}
+
+    def loss(s: Array) -> tuple[float, Array]:
+        return call(work, LOSS, {"s": s, **others})
+
     s = _statistic(work, F)
-    E, ds = call(work, LOSS, {"s": s, "M": F.shape[1], "target": _target(work)})
-    compare(ds, numeric_gradient(lambda s: float(call(work, LOSS, {"s": s, "M": F.shape[1], "target": _target(work)})[0]), s),
-            name="ds", label="numeric", sizes={"N": F.shape[0], "M": F.shape[1]})
+    compare(loss(s)[1], numeric_gradient(lambda s: float(loss(s)[0]), s), name="ds", label="numeric",
+            sizes={"N": F.shape[0], "M": F.shape[1]}, otherwise=NUDGE)
 
 
 def _gradient_of_features(work: Work) -> None:
     F = made(PICTURES)["F"]
     s = _statistic(work, F)
     ds = np.cos(np.arange(1.0, s.size + 1)).reshape(s.shape)
-    compare(call(work, PULL, {"F": F, "ds": ds}), numeric_gradient(lambda F: float((ds * _statistic(work, F)).sum()), F),
-            name="dF", label="numeric", sizes={"N": F.shape[0], "M": F.shape[1]})
+    numeric = numeric_gradient(lambda F: float((ds * _statistic(work, F)).sum()), F)
+    compare(call(work, PULL, {"F": F, "ds": ds}), numeric, name="dF", label="numeric",
+            sizes={"N": F.shape[0], "M": F.shape[1]}, otherwise=NUDGE)
 
 
 def _slope(work: Work) -> None:

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 1 · The content loss and its gradient: a solution
 #
-# If `F_ij` grows by δ, then `(F_ij − P_ij)²` grows by `2 (F_ij − P_ij) δ`, and the ½ takes the 2 away. Where `x_ij > 0`,
-# `F_ij` grows by as much as `x_ij`. Where `x_ij < 0`, `F_ij` stays 0, so `E` does not change.
+# If `F_ij` grows by δ, then `(F_ij − P_ij)²` grows by `2 (F_ij − P_ij) δ`, and the ½ takes the 2
+# away. Where `x_ij > 0`, `F_ij` grows by as much as `x_ij`. Where `x_ij < 0`, `F_ij` stays 0, so
+# `E` does not change.
 
 # %%
 def content_loss(F, P):

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3 · The style loss of a layer: a solution
 #
-# With `dG = (G − A) / (2 N² M²)`, which is symmetric, exercise 2 gives `dF = 2 dG F`. The two 2s cancel. The rectifier
-# lets the gradient through where `F > 0`.
+# With `dG = (G − A) / (2 N² M²)`, which is symmetric, exercise 2 gives `dF = 2 dG F`. The two 2s
+# cancel. The rectifier lets the gradient through where `F > 0`.
 
 # %%
 def style_loss(F, S):

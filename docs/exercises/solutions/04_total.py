@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 4 · The total loss: a solution
 #
-# The derivative of a sum is the sum of the derivatives, each with its weight. So the gradients of a layer's losses add up,
-# and a layer without any has the gradient 0.
+# The derivative of a sum is the sum of the derivatives, each with its weight. So the gradients of a
+# layer's losses add up, and a layer without any has the gradient 0.
 
 # %%
 import numpy as np

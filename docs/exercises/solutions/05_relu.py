@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5 · Back through the rectifier: a solution
 #
-# Where `x > 0`, `δy = δx`; where `x < 0`, `δy = 0`. So `Σ dy δy` is the sum of `dy δx` over the first places alone, and
-# `dx` is `dy` there and 0 elsewhere.
+# Where `x > 0`, `δy = δx`; where `x < 0`, `δy = 0`. So `Σ dy δy` is the sum of `dy δx` over the
+# first places alone, and `dx` is `dy` there and 0 elsewhere.
 
 # %%
 import numpy as np

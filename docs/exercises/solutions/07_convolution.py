@@ -4,8 +4,9 @@
 #     Σ_p dy[p] · δy[p] = Σ_p Σ_o dy[p] · (δx[p + o] @ kernel[o])
 #                       = Σ_q Σ_o (dy[q − o] @ kernel[o]ᵀ) · δx[q]          q = p + o
 #
-# So `dx[q] = Σ_o dy[q − o] @ kernel[o]ᵀ`. With −o in place of o this is the forward pass itself, with the kernel turned by
-# 180° and its channels exchanged. The bias is constant, and has no part in it.
+# So `dx[q] = Σ_o dy[q − o] @ kernel[o]ᵀ`. With −o in place of o this is the forward pass itself,
+# with the kernel turned by 180° and its channels exchanged. The bias is constant, and has no part
+# in it.
 
 # %%
 import numpy as np

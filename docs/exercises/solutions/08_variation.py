@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 8 · Total variation and its gradient: a solution
 #
-# `δ(u²) = 2 u (δx[second] − δx[first])`: each difference adds `2 u` at its second pixel and takes it away at its first.
+# `δ(u²) = 2 u (δx[second] − δx[first])`: each difference adds `2 u` at its second pixel and takes
+# it away at its first.
 
 # %%
 import numpy as np

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 9 · Back through a chain of layers, to the pixels: a solution
 #
-# Up, each loss is computed where its features are, and each way back is kept. Down, the gradient of a layer's own loss is
-# added to what comes from above, and the sum goes through the layer's way back.
+# Up, each loss is computed where its features are, and each way back is kept. Down, the gradient of
+# a layer's own loss is added to what comes from above, and the sum goes through the layer's way
+# back.
 
 # %%
 import numpy as np

@@ -3,14 +3,15 @@
 #
 # (a) and (b): `δ tr R = ½ tr(R⁻¹ S^½ δC S^½) = ½ Σ_ij T_ij δC_ij`, so `∂W/∂C = I − T`.
 #
-# (c) `δC = 1/M Σ_k [(δF_k − δμ)(F_k − μ)ᵀ + (F_k − μ)(δF_k − δμ)ᵀ]`, and `Σ_k (F_k − μ) = 0` takes δμ out. As `I − T` is
-# symmetric,
+# (c) `δC = 1/M Σ_k [(δF_k − δμ)(F_k − μ)ᵀ + (F_k − μ)(δF_k − δμ)ᵀ]`, and `Σ_k (F_k − μ) = 0` takes
+# δμ out. As `I − T` is symmetric,
 #
 #     δ(tr C − 2 tr R) = Σ_k 2/M ((I − T)(F_k − μ)) · δF_k          δ‖μ − m‖² = Σ_k 2/M (μ − m) · δF_k
 #
 # The sum of both is `∂W/∂F_k = 2/M (F_k − μ − T (F_k − μ) + μ − m)`.
 #
-# (d) That is `2/M (F_k − [m + T (F_k − μ)])`: each feature is pulled to where the map `f → m + T (f − μ)` sends it.
+# (d) That is `2/M (F_k − [m + T (F_k − μ)])`: each feature is pulled to where the map `f → m + T (f
+# − μ)` sends it.
 
 # %%
 import numpy as np

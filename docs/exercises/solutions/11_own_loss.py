@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 11 · A loss of your own: one of many solutions
 #
-# Soft histograms. Each channel has a few values c; a feature counts for each by `exp(−(f − c)² / 2h²)`, which is 1 at c and
-# falls to 0 away from it. A Gram matrix knows how large a channel is on average, this also how its values are distributed.
+# Soft histograms. Each channel has a few values c; a feature counts for each by `exp(−(f − c)² /
+# 2h²)`, which is 1 at c and falls to 0 away from it. A Gram matrix knows how large a channel is on
+# average, this also how its values are distributed.
 #
 #     s_ib = Σ_k exp(−(F_ik − c_b)² / 2h²)          δs_ib = Σ_k exp(…) · (c_b − F_ik) / h² · δF_ik
 

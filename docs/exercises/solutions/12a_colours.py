@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 12a · Orange pictures turn blue: mended
 #
-# `y` is `x` with its colours in reverse order. So is δy, and Σ dy · δy is the same sum in either order: `dx` is `dy` with its
-# colours reversed. A way back has to undo what the way there did, and the mean is constant.
+# `y` is `x` with its colours in reverse order. So is δy, and Σ dy · δy is the same sum in either
+# order: `dx` is `dy` with its colours reversed. A way back has to undo what the way there did, and
+# the mean is constant.
 
 # %%
 import numpy as np
@@ -27,6 +28,6 @@ def value_and_gradient(x, P):
 def paint(x, P, steps=20):
     """Some steps downhill."""
     for _ in range(steps):
-        E, dx = value_and_gradient(x, P)
+        _, dx = value_and_gradient(x, P)
         x = x - 0.1 * dx
     return x

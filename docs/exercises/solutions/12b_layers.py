@@ -1,12 +1,9 @@
 # %% [markdown]
 # # 12b · Right with one layer, wrong with two: mended
 #
-# A lambda looks its names up when it is called. By then the loop has ended, so `kernel` and `on` are the last layer's, for all
-# layers. A default value is computed when the lambda is made, and each keeps its own.
-
-# %%
-import numpy as np
-
+# A lambda looks its names up when it is called. By then the loop has ended, so `kernel` and `on`
+# are the last layer's, for all layers. A default value is computed when the lambda is made, and
+# each keeps its own.
 
 # %%
 def forward(x, kernels):

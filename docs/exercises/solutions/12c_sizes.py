@@ -1,12 +1,9 @@
 # %% [markdown]
 # # 12c · Finite differences find nothing: mended
 #
-# `A` is a sum over M_s positions, and was divided by M. A painting laid out several times has the style of the painting: its
-# loss is 0, whatever the sizes. Such a case, whose result is known, finds what finite differences cannot.
-
-# %%
-import numpy as np
-
+# `A` is a sum over M_s positions, and was divided by M. A painting laid out several times has the
+# style of the painting: its loss is 0, whatever the sizes. Such a case, whose result is known,
+# finds what finite differences cannot.
 
 # %%
 def gram(F):

@@ -1,12 +1,9 @@
 # %% [markdown]
 # # 12d · A frame grows round the picture: mended
 #
-# The first output looks at the second pixel twice: once as its neighbour and once as the mirror image. On the way back the
-# first gradient goes to the second pixel twice. The program had gathered once more, where it should have scattered.
-
-# %%
-import numpy as np
-
+# The first output looks at the second pixel twice: once as its neighbour and once as the mirror
+# image. On the way back the first gradient goes to the second pixel twice. The program had gathered
+# once more, where it should have scattered.
 
 # %%
 def blur_rows(x):

@@ -1,12 +1,9 @@
 # %% [markdown]
 # # 12e · Right at first, and never again: mended
 #
-# `reshape` and `.T` give views: `D` is the memory of `P`, and `D -= …` writes into the photograph's features. The second call
-# compares `F` with what the first one left there. A minus without the equals sign makes a new array.
-
-# %%
-import numpy as np
-
+# `reshape` and `.T` give views: `D` is the memory of `P`, and `D -= …` writes into the photograph's
+# features. The second call compares `F` with what the first one left there. A minus without the
+# equals sign makes a new array.
 
 # %%
 def matrix(F):
