@@ -51,4 +51,4 @@ if __name__ == "__main__":
     print(content_gradient(F, P))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/01_content.py`
+# **Mark it:** `python scripts/grade.py mine/01_content.py`

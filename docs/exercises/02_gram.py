@@ -48,4 +48,4 @@ if __name__ == "__main__":
     print(gram_backward(np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]), np.eye(2)))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/02_gram.py`
+# **Mark it:** `python scripts/grade.py mine/02_gram.py`

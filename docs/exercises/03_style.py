@@ -48,4 +48,4 @@ if __name__ == "__main__":
     print(style_gradient(2 * S, S))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/03_style.py`
+# **Mark it:** `python scripts/grade.py mine/03_style.py`

@@ -47,4 +47,4 @@ if __name__ == "__main__":
     print(total_loss(features, {"relu1_1": squares}, {"relu1_1": squares}, {"relu1_1": 0.5}, 0.1, 10.0))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/04_total.py`
+# **Mark it:** `python scripts/grade.py mine/04_total.py`

@@ -46,4 +46,4 @@ if __name__ == "__main__":
     print(relu_backward(np.array([[[1.0, -1.0], [2.0, 4.0]]]), x))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/05_relu.py`
+# **Mark it:** `python scripts/grade.py mine/05_relu.py`

@@ -61,4 +61,4 @@ if __name__ == "__main__":
     print(max_pool_backward(np.ones((1, 1, 1)), x)[:, :, 0])
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/06_pooling.py`
+# **Mark it:** `python scripts/grade.py mine/06_pooling.py`

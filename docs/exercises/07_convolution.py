@@ -57,4 +57,4 @@ if __name__ == "__main__":
     print(convolution_backward(spot, kernel)[:, :, 0])
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/07_convolution.py`
+# **Mark it:** `python scripts/grade.py mine/07_convolution.py`

@@ -48,4 +48,4 @@ if __name__ == "__main__":
     print(total_variation_gradient(x)[:, :, 0])
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/08_variation.py`
+# **Mark it:** `python scripts/grade.py mine/08_variation.py`

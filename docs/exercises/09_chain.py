@@ -52,4 +52,4 @@ if __name__ == "__main__":
     print(value_and_gradient(np.ones((1, 1, 1)), [times(2), times(3)], {0: itself, 1: itself}))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/09_chain.py`
+# **Mark it:** `python scripts/grade.py mine/09_chain.py`

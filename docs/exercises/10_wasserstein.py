@@ -74,4 +74,4 @@ if __name__ == "__main__":
     print(wasserstein_gradient(F, m, S))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/10_wasserstein.py`
+# **Mark it:** `python scripts/grade.py mine/10_wasserstein.py`

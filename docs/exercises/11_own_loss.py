@@ -60,7 +60,7 @@ if __name__ == "__main__":
     print(pull_back(picture, ds).shape)
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/11_own_loss.py`
+# **Mark it:** `python scripts/grade.py mine/11_own_loss.py`
 #
 # **Then paint with it.** The section *Add a loss* of `docs/architecture.md` makes it an option of
 # `nst-np`: a file of forty lines and a line in a table.

@@ -52,4 +52,4 @@ if __name__ == "__main__":
     print(paint(np.full((1, 1, 3), 128.0), preprocess(orange)))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/12a_colours.py`
+# **Mark it:** `python scripts/grade.py mine/12a_colours.py`

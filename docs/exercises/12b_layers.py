@@ -51,4 +51,4 @@ if __name__ == "__main__":
     print(value_and_gradient(x, [double, swap]))  # E = ½ Σ (2 x)², so the gradient is 4 x
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/12b_layers.py`
+# **Mark it:** `python scripts/grade.py mine/12b_layers.py`

@@ -41,4 +41,4 @@ if __name__ == "__main__":
     print(style_loss(painting, painting)[0])
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/12c_sizes.py`
+# **Mark it:** `python scripts/grade.py mine/12c_sizes.py`

@@ -61,4 +61,4 @@ if __name__ == "__main__":
     print(blur_backward(np.ones((5, 5))))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/12d_blur.py`
+# **Mark it:** `python scripts/grade.py mine/12d_blur.py`

@@ -46,4 +46,4 @@ if __name__ == "__main__":
     print(loss(features))
 
 # %% [markdown]
-# **Mark it:** `python scripts/grade.py docs/exercises/12e_memory.py`
+# **Mark it:** `python scripts/grade.py mine/12e_memory.py`

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from grading.hints import TRANSPOSED, agree, diagnosis
-from grading.work import Work, Wrong
+from grading.work import Raised, Work, Wrong
 from nst_np.arrays import Array
 from nst_np.gradcheck import derivative
 
+ENTRY = "Work this one number out by hand from the definition. What does yours lack, or have besides?"
 NUDGE = "Take one entry, make it larger by 0.001, and see what becomes of the value. Which step of yours disagrees?"
 
 Case = Mapping[str, str]  # arguments by name, each as a Python expression, so that a student can make them again
@@ -78,8 +79,10 @@ def compare(yours: Any, expected: Any, *, name: str = "", label: str = "expected
     """
     expected = np.asarray(expected)
     if yours is None:
-        raise Wrong("yours is None, expected " + _kind(expected), "Does the function end with `return …`?")
+        raise Raised("yours is None, expected " + _kind(expected), "Does the function end with `return …`?")
     try:
+        if np.iscomplexobj(yours):
+            raise TypeError
         array = np.asarray(yours, dtype=float)
     except (TypeError, ValueError):
         raise Wrong(f"yours is a {type(yours).__name__}, expected {_kind(expected)}") from None
@@ -102,7 +105,7 @@ def compare(yours: Any, expected: Any, *, name: str = "", label: str = "expected
 
 
 def _kind(expected: Array) -> str:
-    return f"{expected.shape}" if expected.ndim else "a number"
+    return f"an array {expected.shape}" if expected.ndim else "a number"
 
 
 def call(work: Work, function: str, arguments: Mapping[str, Any]) -> Any:
@@ -117,7 +120,8 @@ def value(function: str, says: str, case: Case, truth: Callable[..., Any], *, si
 
     def run(work: Work) -> None:
         known = [(np.asarray(wrong(**made(case))), hint) for wrong, hint in mistakes]
-        compare(call(work, function, made(case)), truth(**made(case)), sizes=sizes, mistakes=known)
+        compare(call(work, function, made(case)), truth(**made(case)), sizes=sizes, mistakes=known,
+                otherwise=ENTRY)
 
     return Check(function, says, run, case)
 

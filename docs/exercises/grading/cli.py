@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_np.cli.console import DONE, FAILED, guarded, write_out
+from nst_np.cli.console import FAILED, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser
 from nst_np.errors import InputError
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _graded(options: argparse.Namespace) -> int:
+    from grading.marking import DONE as MARKED
     from grading.marking import task_of
     from grading.work import read_parts
 
@@ -45,14 +46,16 @@ def _graded(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / "where"
         code = _run(options.file, options.time_limit, dump)
-        if code is None or dump.stat().st_size:
-            write_out(f"  FAIL  no answer within {options.time_limit:g} s\n{_where(dump, options.file.name)}"
-                      "          hint: Does a loop there ever end?\n")
-            return FAILED
-    if code not in (DONE, FAILED):
-        write_out(f"  FAIL  Python stopped with the code {code} before the end\n")
-        return FAILED
-    return code
+        how = dump.read_text(encoding="utf-8", errors="replace") if dump.exists() else ""
+    if how == MARKED and code is not None:
+        return code
+    if code is None or how:
+        write_out(f"  FAIL  no answer within {options.time_limit:g} s\n{_where(how, options.file.name)}"
+                  "          hint: Does a loop there ever end?\n")
+    else:
+        write_out(f"  FAIL  Python stopped before the end, with the code {code}\n"
+                  "          hint: Does your program end itself, or run out of memory?\n")
+    return FAILED
 
 
 def _run(file: Path, limit: float, dump: Path) -> int | None:
@@ -66,8 +69,7 @@ def _run(file: Path, limit: float, dump: Path) -> int | None:
         return None
 
 
-def _where(dump: Path, name: str) -> str:
+def _where(text: str, name: str) -> str:
     """The line of the student's file that was reached, from what `faulthandler` wrote down, the last call first."""
-    text = dump.read_text(encoding="utf-8", errors="replace") if dump.exists() else ""
     found = re.search(rf'File "({re.escape(name)}[^"]*)", line (\d+)', text)
     return f"          {found[1]}, line {found[2]}\n" if found else ""

@@ -20,7 +20,7 @@ TWOS = ("Count the factors 2. The derivative of a square brings one, and what st
 COUNTS = ("The pattern is right, the constant is not. N counts channels (rows of F), M positions (columns). To which "
           "power does the equation have each, and which is F.shape[0]?")
 CONSTANT = "The pattern is right, but a constant factor is not. Go through the factors of your derivation one by one."
-ZEROS = "Every entry is 0. Does your result depend on what you computed?"
+ZEROS = "Does your result depend on what you computed?"
 PRECISION = "Some step has only the seven digits of float32. Is anything converted, or made with another dtype?"
 TRANSPOSED = "This is the transpose. Write the shapes beside each factor, and see which index is summed."
 REVERSED = "The right numbers stand there in reverse order along an axis. What was turned round, and is it turned back?"
@@ -49,12 +49,15 @@ def diagnosis(yours: Array, expected: Array, sizes: Mapping[str, int], mistakes:
             return "", text
     ratio = constant_ratio(yours, expected)
     if ratio is not None and (expected.size > 1 or known_factor(abs(ratio), sizes) is not None):
-        return of_ratio(ratio, sizes)
+        remark, hint = of_ratio(ratio, sizes)
+        return f"{remark} everywhere" if expected.size > 1 else remark, hint
     if agree(yours, expected, SINGLE):
         return "they agree to some digits only", PRECISION
     for other, text in _rearranged(expected):
         if agree(yours, other):
             return "", text
+    if any(_overlap(yours, expected, axis) or _overlap(expected, yours, axis) for axis in range(expected.ndim)):
+        return "", SHIFTED
     off = np.abs(yours - expected) > TOLERANCE * np.abs(expected).max()
     for name, mask in places.items():
         if not (off & ~mask).any():
@@ -76,11 +79,11 @@ def constant_ratio(yours: Array, expected: Array) -> float | None:
 def of_ratio(ratio: float, sizes: Mapping[str, int]) -> tuple[str, str]:
     """What is said of a constant factor."""
     if ratio == 0:
-        return "all of yours are 0", ZEROS
+        return "yours is 0", ZEROS
     factor = known_factor(abs(ratio), sizes)
     remark = f"yours / right = {ratio:.6g}"
     if factor is None:
-        return f"{remark} everywhere", CONSTANT
+        return remark, CONSTANT
     if any(name in factor for name in sizes):
         remark, hint = f"{remark} = {'−' if ratio < 0 else ''}{factor}", COUNTS
     else:
@@ -119,5 +122,12 @@ def _rearranged(expected: Array) -> Iterator[tuple[Array, str]]:
         yield np.flip(expected, axis), REVERSED
     if expected.ndim > 2:
         yield expected[::-1, ::-1], REVERSED
-    for axis, step in itertools.product(range(expected.ndim), (1, -1)):
-        yield np.roll(expected, step, axis), SHIFTED
+
+
+def _overlap(one: Array, other: Array, axis: int) -> bool:
+    """Whether one array, without its first row along an axis, is the other without its last."""
+    length = one.shape[axis]
+    if length < 3:
+        return False
+    one, other = np.take(one, range(1, length), axis), np.take(other, range(length - 1), axis)
+    return bool(other.any()) and agree(one, other)

@@ -10,7 +10,7 @@ from grading.checking import Check, Task, call, compare, gradient, keeps_dtype, 
 from grading.work import Work, Wrong
 from nst_np.arrays import Array
 
-SMALL = {"F": "np.array([[1., 0, 2], [3, 1, 0]])", "P": "np.array([[0., 2, 2], [1, 1, 4]])"}
+SMALL = {"F": "np.array([[1., 0, 2], [3, 1, 0]])", "P": "np.array([[0., 2, 2], [1, 1, 3]])"}
 FEATURES = {"F": "np.sin(np.arange(1., 16)).reshape(3, 5).clip(0)",
             "P": "np.cos(np.arange(1., 16)).reshape(3, 5).clip(0)"}
 N_AND_M = {"N": 3, "M": 5}
@@ -68,7 +68,7 @@ def through_gram(F: Array, dG: Array) -> float:
 
 
 GRAM = Task("the Gram matrix, Eq. 3, and the way back through it", [
-    value("gram(F)", "agrees with Eq. 3 on a 2×3 F", {"F": SMALL["F"]}, eq_3, mistakes=[
+    value("gram(F)", "agrees with Eq. 3 on a 2×3 F", {"F": SMALL["F"]}, eq_3, sizes={"M": 3}, mistakes=[
         (lambda F: eq_3(F - F.mean(axis=1, keepdims=True)), "That is a covariance. Eq. 3 takes no mean away.")]),
     value("gram(F)", "agrees with Eq. 3 on a 3×5 F", ANY, eq_3, sizes=N_AND_M),
     untouched("gram(F)", ANY),
@@ -86,6 +86,7 @@ GRAM = Task("the Gram matrix, Eq. 3, and the way back through it", [
 
 # --- a layer's style --------------------------------------------------------------------------------------------------
 STYLES = {"F": FEATURES["F"], "S": FEATURES["P"]}
+MOVED = {"S": FEATURES["P"], "F": "S[:, [2, 0, 4, 1, 3]]"}
 
 
 def eq_4(F: Array, S: Array) -> float:
@@ -101,8 +102,7 @@ def _eq_6(F: Array, S: Array, left: Array) -> Array:
 
 UNMASKED = ("Without its second case. " + MASK)
 STYLE = Task("the style loss of a layer and its gradient, Eqs. 4 and 6", [
-    value("style_loss(F, S)", "agrees with Eq. 4 on a 2×3 F", {"F": SMALL["F"], "S": SMALL["P"]}, eq_4,
-          sizes={"N": 2, "M": 3}),
+    value("style_loss(F, S)", "is 0 where F has the features of S at other places", MOVED, eq_4),
     value("style_loss(F, S)", "agrees with Eq. 4 on a 3×5 F", STYLES, eq_4, sizes=N_AND_M),
     untouched("style_loss(F, S)", STYLES),
     gradient("style_gradient(F, S)", "agrees with finite differences where F > 0", STYLES, eq_4, "F", sizes=N_AND_M,
@@ -233,8 +233,8 @@ VARIATION = Task("total variation and its gradient", [
     untouched("total_variation(x)", PICTURE),
     gradient("total_variation_gradient(x)", "agrees with finite differences on a 4×5 image", PICTURE, variation, "x",
              mistakes=[(lambda x: _pulled(x, first=0), HALF), (lambda x: _pulled(x, second=0), HALF),
-                       (lambda x: _pulled(x, -2, -2), "One of the two pixels of a difference makes it smaller. Which "
-                        "sign does it get?"),
+                       *[(lambda x, factor=factor: _pulled(x, factor, factor), "One of the two pixels of a difference "
+                         "makes it smaller. Which sign does it get?") for factor in (2, -2)],
                        (lambda x: 2 * sum(2 * x - np.roll(x, 1, axis) - np.roll(x, -1, axis) for axis in (0, 1)), WRAP),
                        *[(lambda x, axis=axis: _pulled(x, axes=(axis,)), ONE_WAY) for axis in (0, 1)]]),
     gradient("total_variation_gradient(x)", "agrees with finite differences on a 1×6 image", ROW, variation, "x"),

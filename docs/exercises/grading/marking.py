@@ -15,6 +15,8 @@ from grading.work import Missing, Raised, Work, Wrong, read_parts
 from nst_np.errors import InputError
 
 WIDTH = 80
+UNCHECKED = "–"
+DONE = "marked to the end"
 
 
 def task_of(path: Path) -> Task:
@@ -30,11 +32,14 @@ def mark(path: Path, write: Callable[[str], object]) -> bool:
     """Check every property of a file's exercise, and write a report; whether all hold."""
     task, parts = task_of(path), read_parts(path)
     write(f"{path.name}: {task.title}\n\n")
-    right = 0
+    right, unchecked = 0, False
     for holds, lines in _findings(task, parts):
         right += holds
         write("".join(f"{line}\n" for line in lines))
+        unchecked = unchecked or UNCHECKED in lines[0][:8]
     total = len(task.checks)
+    if unchecked:
+        write(f"\n  {UNCHECKED}     not checked, because of what the function did above\n")
     write(f"\n{'All' if right == total else f'{right} of'} {total} properties hold.\n")
     return right == total
 
@@ -50,7 +55,7 @@ def _findings(task: Task, parts: dict[str, str]) -> Iterator[tuple[bool, list[st
     for check in task.checks:
         says = f"{check.name} {check.says}"
         if check.name in stopped:
-            yield False, list(_said("–", says))
+            yield False, list(_said(UNCHECKED, says))
             continue
         try:
             check.run(work)
@@ -84,9 +89,10 @@ def _wrapped(line: str, further: int) -> list[str]:
 
 
 def main(file: str, limit: str, dump: str) -> int:
-    """Mark a file within a limit of seconds; after that, write where it is to the file `dump` and end.
+    """Mark a file; whether all properties hold decides between 0 and 1.
 
-    What the student's own code prints goes to standard error.
+    What the student's own code prints goes to standard error. The file `dump` says how it ended: with `DONE`; or after
+    the limit, in seconds, with the lines that were being run; or with nothing, if the student's code ended the process.
     """
     report, sys.stdout = sys.stdout, sys.stderr
 
@@ -96,10 +102,10 @@ def main(file: str, limit: str, dump: str) -> int:
 
     with Path(dump).open("w") as where:
         faulthandler.dump_traceback_later(float(limit), exit=True, file=where)  # needs no turn of Python's own
-        try:
-            return 0 if mark(Path(file), write) else 1
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        right = mark(Path(file), write)
+        faulthandler.cancel_dump_traceback_later()
+        where.write(DONE)
+    return 0 if right else 1
 
 
 if __name__ == "__main__":

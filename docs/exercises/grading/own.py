@@ -18,7 +18,7 @@ SLOPES = 1.9, 2.1
 def _statistic(work: Work, F: Array) -> Array:
     """What the student measures, which must be an array of numbers."""
     s = call(work, STATISTIC, {"F": F})
-    if not (isinstance(s, (np.ndarray, float)) and np.isfinite(s).all()):
+    if not (isinstance(s, (np.ndarray, float)) and np.isrealobj(s) and np.isfinite(s).all()):
         raise Wrong(f"yours is {s!r:.40}, expected an array of finite numbers")
     return np.asarray(s)
 

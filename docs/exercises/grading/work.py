@@ -32,7 +32,7 @@ class Missing(Wrong):
 
 
 class Raised(Wrong):
-    """An error in the student's code."""
+    """An error in the student's code, after which there is nothing more to say of the function."""
 
 
 def read_parts(path: Path) -> dict[str, str]:
