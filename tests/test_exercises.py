@@ -146,13 +146,66 @@ def test_wrong_answers_fail_for_the_right_reason(wrong, tmp_path):
     assert [answer for answer in answers if len(answer) > 8 and answer in said] == []
 
 
+SPOILED = """
+import numpy
+
+def disturbed(result):
+    if isinstance(result, tuple):
+        return tuple(map(disturbed, result))
+    if isinstance(result, dict):
+        return {name: disturbed(each) for name, each in result.items()}
+    if callable(result):
+        return lambda *arguments: disturbed(result(*arguments))
+    return result * (1 + 1e-6) + 1e-7
+
+def spoiled(function):
+    def spoil(*arguments):
+        result = function(*arguments)
+        WHAT
+    return spoil
+"""
+SPOIL = {
+    "does not change what it is given": "arguments[0][...] += 1\n        return result",
+    "makes float64 of float64": "return result.tolist()",
+    "": "return disturbed(result)",  # every other property, but for some that an error of a millionth does not break
+}
+COARSE = {"does not depend on the order of the positions", "is above 0 for another picture",
+          "makes the Taylor remainder fall as h²", "goes once up and once down"}
+
+
+@pytest.mark.parametrize("what", SPOIL, ids=["untouched", "dtype", "numbers"])
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_every_property_can_fail(name, what, tmp_path):
+    """Each fails with a solution that is spoiled in one way; of the numbers, by a millionth."""
+    task, solution = task_of(EXERCISES[name]), SOLUTIONS[name].read_text(encoding="utf-8")
+    for function in {check.name for check in task.checks}:
+        others = (*filter(None, SPOIL), *COARSE)
+        said = [check.says for check in task.checks if check.name == function
+                and (check.says == what if what else check.says not in others)]
+        code = f"{solution}{SPOILED.replace('WHAT', SPOIL[what])}\n{function} = spoiled({function})\n"
+        _, text = report(tmp_path / EXERCISES[name].name, code)
+        for says in said:
+            assert any(each.startswith(f"{function} {says}") for each in failed(text)), (says, text)
+
+
+def test_what_a_millionth_does_not_break_fails_with_a_wrong_answer(tmp_path):
+    found = set()
+    for wrong in WRONG_ANSWERS:
+        if wrong.exercise in ("09_chain", "11_own_loss"):
+            solution = SOLUTIONS[wrong.exercise].read_text(encoding="utf-8")
+            _, text = report(tmp_path / f"{wrong.exercise}.py", solution.replace(wrong.old, wrong.new))
+            found |= {says for says in COARSE for each in failed(text) if says in each}
+    assert found == COARSE
+
+
 def test_there_are_enough_wrong_answers():
     assert {wrong.exercise for wrong in WRONG_ANSWERS} == EXERCISES.keys() - set(BUGS)
     assert len(WRONG_ANSWERS) >= 25
 
 
 @pytest.mark.parametrize("odd", ["None", "3", "'text'", "[]", "np.zeros((2, 2), complex)", "(1, 2)", "{}", "np.nan",
-                                 "object()", "(None, None)", "lambda F: F", "np.array(['a'])", "(1.0, {})", "[[1], [1, 2]]"])
+                                 "object()", "(None, None)", "lambda F: F", "np.array(['a'])", "(1.0, {})",
+                                 "[[1], [1, 2]]"])
 def test_whatever_comes_back_ends_in_a_report(odd, tmp_path):
     for name, path in EXERCISES.items():
         functions = {check.function for check in task_of(path).checks}
@@ -301,7 +354,7 @@ def test_files_that_cannot_be_marked_are_refused_in_one_line(name, content, says
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], *(["01_content.py", "--time-limit", limit] for limit in ("0", "nan", "soon"))])
+@pytest.mark.parametrize("arguments", [[], *(["01_content.py", "--time-limit", it] for it in ("0", "nan", "soon"))])
 def test_bad_usage_is_refused_in_one_line(arguments, grade):
     code, out, err = grade(*arguments)
     assert (code, out) == (2, "")

@@ -146,6 +146,8 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
      "= M / N everywhere"),
     # a loss of one's own
     ("11_own_loss", "a mean", "counts(F).sum(axis=1)", "counts(F).mean(axis=1)", "statistic adds up", "A mean over positions"),
+    ("11_own_loss", "places counted", "counts(F).sum(axis=1)", "(counts(F) * np.arange(F.shape[1])[:, None]).sum(axis=1)",
+     "statistic adds up", "hint:"),
     ("11_own_loss", "target forgotten", "s / M - target", "s / M", "value_and_gradient is 0 for the painting itself", "expected 0"),
     ("11_own_loss", "M forgotten", "2 * difference / M", "2 * difference", "value_and_gradient has the gradient ds", "= M everywhere"),
     ("11_own_loss", "chain rule", "/ WIDTH**2\n", "/ WIDTH\n", "pull_back has the gradient dF", "a constant factor is not"),

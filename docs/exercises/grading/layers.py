@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -213,16 +213,18 @@ LOSSES: dict[str, dict[int, Any]] = {
 }
 
 
-def _climb(x: Array, losses: dict[int, Any]) -> tuple[float, Array]:
-    """Value, and its numeric gradient."""
+@cache
+def _climb(*losses: tuple[int, Any]) -> tuple[float, Array]:
+    """Value, and its numeric gradient, with a loss after each layer whose number is given."""
 
     def value(x: Array) -> float:
         total = 0.0
         for number, layer in enumerate(chain()):
             x, _ = layer(x)
-            total += losses[number](x)[0] if number in losses else 0.0
+            total += sum(loss(x)[0] for place, loss in losses if place == number)
         return total
 
+    x = made(PIXELS)["x"]
     return value(x), numeric_gradient(value, x)
 
 
@@ -236,18 +238,17 @@ def _chain_result(work: Work, losses: dict[int, Any], steps: Any) -> tuple[Any, 
 
 def _chain_value(where: str) -> Check:
     def run(work: Work) -> None:
-        compare(_chain_result(work, LOSSES[where], chain())[0], _climb(made(PIXELS)["x"], LOSSES[where])[0])
+        compare(_chain_result(work, LOSSES[where], chain())[0], _climb(*LOSSES[where].items())[0])
 
     return Check(VALUE, f"has the right value with losses {where}", run, PIXELS)
 
 
 def _chain_gradient(where: str) -> Check:
     def run(work: Work) -> None:
-        x, losses = made(PIXELS)["x"], LOSSES[where]
-        alone = [(_climb(x, {number: losses[number]})[1], f"That is the gradient of the loss after layer {number} "
-                  "alone. What comes from above and the loss's own part meet at each layer.")
-                 for number in losses if len(losses) > 1]
-        compare(_chain_result(work, losses, chain())[1], _climb(x, losses)[1], name="dx", label="numeric",
+        losses = LOSSES[where]
+        alone = [(_climb(each)[1], f"That is the gradient of the loss after layer {each[0]} alone. What comes from "
+                  "above and the loss's own part meet at each layer.") for each in losses.items() if len(losses) > 1]
+        compare(_chain_result(work, losses, chain())[1], _climb(*losses.items())[1], name="dx", label="numeric",
                 mistakes=alone, otherwise="Before each backward: what is dx there, and of which layer's output?")
 
     return Check(VALUE, f"has the gradient of finite differences with losses {where}", run, PIXELS)
