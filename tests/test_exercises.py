@@ -223,8 +223,8 @@ def test_whatever_comes_back_ends_in_a_report(odd, tmp_path):
     (-1, "yours / right = -1 everywhere", hints.SIGN), (2, "yours / right = 2 everywhere", hints.TWOS),
     (0.5, "yours / right = 0.5 everywhere", hints.TWOS),
     (-2, "yours / right = -2 everywhere", f"{hints.SIGN} {hints.TWOS}"),
-    (0.6, "yours / right = 0.6 = N / M everywhere", hints.COUNTS), (0.36, "= N² / M² everywhere", hints.COUNTS),
-    (1 / 450, "= 1 / (2 N² M²) everywhere", hints.COUNTS), (-10, "= −2 M everywhere", f"{hints.SIGN} {hints.COUNTS}"),
+    (0.6, "yours / right = 0.6 = N/M everywhere", hints.COUNTS), (0.36, "= N²/M² everywhere", hints.COUNTS),
+    (1 / 450, "= 1/(2 N² M²) everywhere", hints.COUNTS), (-10, "= −2 M everywhere", f"{hints.SIGN} {hints.COUNTS}"),
     (0.7, "yours / right = 0.7 everywhere", hints.CONSTANT), (0, "yours is 0 everywhere", hints.ZEROS),
 ])
 def test_a_constant_factor_is_named(ratio, remark, hint):

@@ -34,7 +34,7 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
     # the Gram matrix
     ("02_gram", "channels summed", "F @ F.T", "F.T @ F", "gram agrees with Eq. 3 on a 2×3 F", "yours has the shape (3, 3)"),
     ("02_gram", "mean over positions", "return F @ F.T", "return F @ F.T / F.shape[1]", "gram agrees with Eq. 3 on a 2×3 F",
-     "= 1 / M everywhere"),
+     "= 1/M everywhere"),
     ("02_gram", "one of two", "(dG + dG.T) @ F", "dG @ F", "gram_backward agrees with finite differences for a symmetric dG",
      "F stands twice"),
     ("02_gram", "symmetry assumed", "(dG + dG.T) @ F", "2 * dG @ F", "gram_backward agrees with finite differences for any dG",
@@ -43,7 +43,7 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
      "gram_backward agrees with finite differences for a symmetric dG", "This is the transpose"),
     # the style loss
     ("03_style", "N for M", "sum() / (4 * N**2 * M**2)", "sum() / (4 * N**4)", "style_loss agrees with Eq. 4 on a 3×5 F",
-     "= M² / N²"),
+     "= M²/N²"),
     ("03_style", "no square", "@ F / (N**2 * M**2)", "@ F / (N * M)", "style_gradient agrees with finite differences where F > 0",
      "= N M everywhere"),
     ("03_style", "style features", "@ F / (N**2", "@ S / (N**2", "style_gradient agrees with finite differences where F > 0",
@@ -54,7 +54,7 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
     ("03_style", "float32 cast", "return (F @ F.T - S @ S.T) @ F", "F = F.astype(\"f4\")\n    return (F @ F.T - S @ S.T) @ F",
      "style_gradient agrees with finite differences where F > 0", "seven digits of float32"),
     # the total loss
-    ("04_total", "α and β", "dE\n    return", "dE\n    L = L / alpha\n    return", "total_loss agrees with Eqs. 5 and 7", "yours"),
+    ("04_total", "α and β", "w, alpha, beta):", "w, beta, alpha):", "total_loss agrees with Eqs. 5 and 7", "Which of α and β"),
     ("04_total", "no w in L", "beta * w[layer] * E\n", "beta * E\n", "total_loss agrees with Eqs. 5 and 7", "without the w of Eq. 5"),
     ("04_total", "no w in the gradient", "beta * w[layer] * dE", "beta * dE", "total_loss has the gradients of finite differences",
      "L has weights"),
@@ -102,7 +102,7 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
     ("07_convolution", "turned by half", "kernel[::-1, ::-1]", "kernel[::-1]", "convolution_backward agrees with finite differences "
      "on a 4×5", "its columns are not"),
     ("07_convolution", "channels", "turned.swapaxes(2, 3)", "turned", "convolution_backward agrees with finite differences on a 4×5",
-     "ValueError"),
+     "Write the shape beside each factor"),
     ("07_convolution", "off by one", "padded[a : a + height, b", "np.pad(padded, ((1, 0), (0, 0), (0, 0)))[a : a + height, b",
      "convolution agrees with the definition on a 4×5", "one place off"),
     # total variation
@@ -143,12 +143,12 @@ WRONG_ANSWERS = [WrongAnswer(*each) for each in [
     ("10_wasserstein", "no mean taken off", "transport(C, S) @ (F - mu)", "transport(C, S) @ F",
      "wasserstein_gradient agrees with finite differences", "What do you give it"),
     ("10_wasserstein", "N for M", "2 / F.shape[1]", "2 / F.shape[0]", "wasserstein_gradient agrees with finite differences",
-     "= M / N everywhere"),
+     "= M/N everywhere"),
     # a loss of one's own
     ("11_own_loss", "a mean", "counts(F).sum(axis=1)", "counts(F).mean(axis=1)", "statistic adds up", "A mean over positions"),
     ("11_own_loss", "places counted", "counts(F).sum(axis=1)", "(counts(F) * np.arange(F.shape[1])[:, None]).sum(axis=1)",
      "statistic adds up", "hint:"),
-    ("11_own_loss", "target forgotten", "s / M - target", "s / M", "value_and_gradient is 0 for the painting itself", "expected 0"),
+    ("11_own_loss", "target forgotten", "s / M - target", "s / M", "value_and_gradient is 0 for the painting itself", "What do you compare"),
     ("11_own_loss", "M forgotten", "2 * difference / M", "2 * difference", "value_and_gradient has the gradient ds", "= M everywhere"),
     ("11_own_loss", "chain rule", "/ WIDTH**2\n", "/ WIDTH\n", "pull_back has the gradient dF", "a constant factor is not"),
     ("11_own_loss", "sign", "(CENTRES - F[:, :, None]) / WIDTH**2", "(F[:, :, None] - CENTRES) / WIDTH**2",

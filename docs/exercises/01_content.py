@@ -20,8 +20,9 @@
 #     E = ½ Σ_ij (F_ij − P_ij)²
 #
 # **Write two functions.** `content_loss` is Eq. 1. `content_gradient` returns the matrix of all
-# ∂E/∂x_ij, in terms of `F` and `P` alone. The paper calls it ∂E/∂F, but means this one: so its Eq.
-# 2 has two cases. Derive them before you look them up. Where `F` is 0, take `x` to be below 0.
+# ∂E/∂x_ij, in terms of `F` and `P` alone. The paper writes it as ∂E/∂F, with the rectifier in it;
+# so its Eq. 2 has two cases. Derive them before you look them up. Where `F` is 0, take `x` to be
+# below 0.
 #
 # *A way to begin:* make one entry of `x` larger by a small δ, first one above 0, then one below 0.
 # By how much does `F` change, and by how much does `E`?

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5 · Back through the rectifier
 #
-# Without its rectifiers a network of any depth could do no more than a single layer; on the way
-# back, a rectifier decides which features the gradient may still move.
+# Without rectifiers a long chain of convolutions could do no more than one large one; on the way
+# back, a rectifier decides which features the gradient can still move.
 #
 # From here on arrays are layers' inputs and outputs: `(H, W, N)`, that is height, width, channels.
 # With its positions in a row, such an array is the transpose of the paper's `F`. For anything `x`

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 6 · Back through average and maximum pooling
 #
-# Pooling halves the image, so that deeper layers see larger things; the paper found that averages
-# paint smoother pictures than maxima, and the reason lies in their ways back.
+# Pooling halves the image, so that deeper layers see larger things; the paper replaces maxima by
+# averages because the gradient flows better through them, and here you see why.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 7 · Convolution, and its way back to the input
 #
-# Nearly all of the time that a picture takes goes into this layer and its way back, and the way
-# back is the derivation that most people copy; you will not need to.
+# Most of the time that a picture takes goes into this layer and its way back, and whoever can
+# derive this way back can derive any.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -34,9 +34,9 @@ def value_and_gradient(x, layers, losses):
 
 
 # %% [markdown]
-# **Try it.** Two layers that multiply, by 2 and by 3, and the loss `E = F` after each: L is 2 x + 6
-# x, so its derivative is
-# 8. The mark is given for a convolution, a rectifier, a pooling, a convolution and a rectifier.
+# **Try it.** Two layers that multiply, by 2 and by 3, and the loss `E = Σ F` after each: of a pixel
+# x, L is 2x + 6x. So what is its derivative? It is marked with a convolution, a rectifier, a
+# pooling, a convolution and a rectifier.
 
 # %%
 if __name__ == "__main__":

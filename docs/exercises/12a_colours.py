@@ -5,8 +5,8 @@
 # complains when it is wrong.
 #
 # This program moves the pixels `x` towards a target `P`, which is given as the network sees it:
-# blue first, the mean colour taken off. It runs without an error, and the loss even falls for a
-# while. But what should become orange becomes blue.
+# blue first, the mean colour taken off. It runs without an error. But what should become orange
+# becomes blue, and bluer with every step.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -5,8 +5,9 @@
 # edge.
 #
 # This layer smooths an image by the weights 1, 2, 1 over 4, down and then across. At the edges the
-# image is mirrored: what lies one step outside of the first row is the second row. After a hundred
-# iterations of a picture that was painted with it, there is a faint frame round it.
+# image is mirrored: what lies one step outside of the first row is the second row. Where a loss of
+# the smoothed image and a loss of the image itself pull against each other, the inside of the
+# picture comes out right, and a bright frame with a dark one in it grows round it.
 #
 # | symbol | shape | what it is |
 # |---|---|---|

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grading.hints import TRANSPOSED, agree, diagnosis
+from grading.hints import SHAPES, TRANSPOSED, agree, diagnosis
 from grading.work import Raised, Work, Wrong
 from nst_np.arrays import Array
 from nst_np.gradcheck import derivative
@@ -89,8 +89,7 @@ def compare(yours: Any, expected: Any, *, name: str = "", label: str = "expected
     if array.shape != expected.shape:
         turned = array.ndim > 1 and array.shape == expected.T.shape
         raise Wrong(f"yours has the shape {array.shape}, expected {_kind(expected)}",
-                    TRANSPOSED if turned else "Write the shape beside each factor. Which index should be summed, and "
-                                              "which should stay?")
+                    TRANSPOSED if turned else SHAPES)
     if agree(array, expected):
         return
     at = np.unravel_index(int(np.nan_to_num(np.abs(array - expected), nan=np.inf).argmax()), expected.shape)

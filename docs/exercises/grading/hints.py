@@ -22,6 +22,7 @@ COUNTS = ("The pattern is right, the constant is not. N counts channels (rows of
 CONSTANT = "The pattern is right, but a constant factor is not. Go through the factors of your derivation one by one."
 ZEROS = "Does your result depend on what you computed?"
 PRECISION = "Some step has only the seven digits of float32. Is anything converted, or made with another dtype?"
+SHAPES = "Write the shape beside each factor. Which index should be summed, and which should stay?"
 TRANSPOSED = "This is the transpose. Write the shapes beside each factor, and see which index is summed."
 REVERSED = "The right numbers stand there in reverse order along an axis. What was turned round, and is it turned back?"
 SHIFTED = "The right numbers stand there one place off. Which index does your first row, or column, belong to?"
@@ -92,7 +93,7 @@ def of_ratio(ratio: float, sizes: Mapping[str, int]) -> tuple[str, str]:
 
 
 def known_factor(ratio: float, sizes: Mapping[str, int]) -> str | None:
-    """A positive ratio as a product of powers of 2 and of sizes, the simplest one: ``2 N / M²``; None if it is none."""
+    """A positive ratio as a product of powers of 2 and of sizes, the simplest one: ``2 N/M²``; None if it is none."""
     powers = sorted(itertools.product(range(-3, 4), *[range(-4, 5) for _ in sizes]),
                     key=lambda each: (sum(map(abs, each[1:])), sum(map(abs, each))))
     for two, *others in powers:
@@ -103,13 +104,13 @@ def known_factor(ratio: float, sizes: Mapping[str, int]) -> str | None:
 
 
 def _product(number: Fraction, powers: Mapping[str, int]) -> str:
-    """``2 N / M²``, of the number 2 and the powers N 1 and M −2."""
+    """``2 N/M²``, of the number 2 and the powers N 1 and M −2."""
     above, below = ([f"{name}{' ²³⁴'[abs(power) - 1].strip()}" for name, power in powers.items() if power * side > 0]
                     for side in (1, -1))
     above = [str(number.numerator)] * (number.numerator != 1 or not above) + above
     below = [str(number.denominator)] * (number.denominator != 1) + below
     denominator = " ".join(below) if len(below) < 2 else f"({' '.join(below)})"
-    return " ".join(above) + (f" / {denominator}" if below else "")
+    return " ".join(above) + (f"/{denominator}" if below else "")
 
 
 def _rearranged(expected: Array) -> Iterator[tuple[Array, str]]:

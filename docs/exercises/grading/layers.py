@@ -184,7 +184,7 @@ CONVOLUTION = Task("convolution, and its way back to the input", [
 ])
 
 # --- a chain ----------------------------------------------------------------------------------------------------------
-PIXELS = {"x": array("sin", 5, 4, 2), "kernel_0": array("cos", 3, 3, 2, 2), "kernel_3": array("sin", 3, 3, 2, 3)}
+PIXELS = {"x": array("sin", 5, 4, 3), "kernel_0": array("cos", 3, 3, 3, 2), "kernel_3": array("sin", 3, 3, 2, 3)}
 VALUE = "value_and_gradient(x, layers, losses)"
 
 

@@ -53,7 +53,8 @@ def _forgets_places(work: Work) -> None:
 
 
 def _reached(work: Work) -> None:
-    compare(_value(work, made(PICTURES)["S"])[0], 0.0)
+    compare(_value(work, made(PICTURES)["S"])[0], 0.0,
+            otherwise="The target is the painting's s over its M. What do you compare with it?")
 
 
 def _positive(work: Work) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from grading.hints import SHAPES
 from nst_np.errors import InputError
 
 
@@ -98,7 +99,8 @@ class Work:
             raise Missing("it is not written yet") from None
         except (Exception, SystemExit) as error:
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise Raised(f"{said}{self._place(error)}") from None
+            shapes = isinstance(error, ValueError) and ("mismatch" in said or "shape" in said)
+            raise Raised(f"{said}{self._place(error)}", SHAPES if shapes else "") from None
 
     def _place(self, error: BaseException) -> str:
         """The last line in the student's file that an error passed."""

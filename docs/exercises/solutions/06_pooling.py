@@ -2,9 +2,8 @@
 # # 6 · Back through average and maximum pooling: a solution
 #
 # Each of the four has a quarter in the mean, so each gets a quarter of `dy`. A maximum follows its
-# winner and no other, so the winner gets all of `dy`. What is in no window gets 0. A winner that is
-# wrong after a small step is why maxima make rougher pictures: the gradient jumps from one pixel to
-# its neighbour.
+# winner and no other, so the winner gets all of `dy`. What is in no window gets 0. So through a
+# maximum three of four positions hear nothing of what is wanted, and through a mean all do.
 
 # %%
 import numpy as np
