@@ -3,17 +3,18 @@
 PYTHON ?= python3
 TESTS ?= tests
 TORCH ?= torch==2.13.0
+JUPYTEXT ?= jupytext==1.19.6
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast lint bench fuzz soak clean
+.PHONY: demo test test-fast lint bench fuzz soak notebooks clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png \
-	    --size 384 --preset strokes --iterations 25
+	    --size 384
 	@echo "The picture is $(CURDIR)/demo.png"
 
 test: $(VENV)/installed-test
@@ -41,6 +42,15 @@ fuzz: $(VENV)/installed-bench
 soak: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/soak.py
 
+# One for each exercise, for a student to work in: only those that are not there, so no work is lost.
+notebooks: $(patsubst docs/exercises/%.py,mine/%.ipynb,$(wildcard docs/exercises/[01]*.py))
+
+mine/%.ipynb: | docs/exercises/%.py $(VENV)/installed-notebooks
+	@mkdir -p mine
+	$(BIN)/jupytext --quiet --to notebook --update-metadata \
+	    '{"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}' \
+	    --output $@ docs/exercises/$*.py
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -60,6 +70,10 @@ $(VENV)/installed-bench: pyproject.toml setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench,test]"
 	@touch $@ $(VENV)/installed $(VENV)/installed-test
+
+$(VENV)/installed-notebooks: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(JUPYTEXT)
+	@touch $@
 
 $(BIN)/pip:
 	@command -v "$(PYTHON)" > /dev/null || \

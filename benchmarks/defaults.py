@@ -30,8 +30,9 @@ EXAMPLES = measuring.ROOT / "examples"
 PAIRS = (("content", "style"), ("photographs/cat", "paintings/mosaic"), ("photographs/temple", "paintings/woodblock"),
          ("photographs/astronaut", "paintings/dots"))
 EQUAL = {f"relu{block}_1": 0.2 for block in range(1, 6)}
+STROKES = PRESETS["strokes"].settings
 VARIANTS = {
-    "defaults": {},
+    "preset gram": {},
     "style layers equal": {"style_layers": EQUAL},
     "content_weight 0.002": {"content_weight": 0.002},
     "content_weight 0.02": {"content_weight": 0.02},
@@ -42,9 +43,12 @@ VARIANTS = {
     "style_loss moments": {"style_loss": {"moments": 1.0}},
     "style_loss moments, content_weight 0.01": {"style_loss": {"moments": 1.0}, "content_weight": 0.01},
     "style_loss wasserstein": {"style_loss": {"wasserstein": 1.0}},
-    "preset strokes": dict(PRESETS["strokes"].settings),
-    "preset strokes, 25 iterations": {**PRESETS["strokes"].settings, "iterations": 25},
-    "style_loss wasserstein, final pass, style's colours": {**PRESETS["strokes"].settings, "colors": "style"},
+    "defaults, preset strokes": {**STROKES},
+    "strokes, 50 iterations": {**STROKES, "iterations": 50},
+    "strokes, content_weight 0.007": {**STROKES, "content_weight": 0.007},
+    "strokes, content_weight 0.02": {**STROKES, "content_weight": 0.02},
+    "strokes, final pass on pixels": {**STROKES, "final_parametrization": "pixels"},
+    "strokes, final pass without wasserstein": {**STROKES, "final_style_loss": {"nearest-by-layer": 1.0}},
     "style_loss sliced, content_weight 0.02": {"style_loss": {"sliced": 1.0}, "content_weight": 0.02},
     "style_loss remd, self-similarity": {
         "style_loss": {"remd": 1.0}, "content_loss": {"self-similarity": 1.0}, "content_weight": 1.0},
@@ -81,7 +85,7 @@ def main() -> None:
         settings, rows = VARIANTS[name], []
         for number, (pair, judge) in enumerate(zip(pairs, judges, strict=True), start=1):
             start = time.perf_counter()
-            picture = stylize(*pair, network="vgg16", **settings).image
+            picture = stylize(*pair, network="vgg16", **{"style_loss": {"gram": 1.0}, **settings}).image
             rows.append([*judge(picture.astype(np.float32)), time.perf_counter() - start])
             if options.output is not None:
                 options.output.mkdir(parents=True, exist_ok=True)

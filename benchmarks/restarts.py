@@ -46,7 +46,8 @@ def values_at_the_last_size(pair: list[np.ndarray], optimizer: str, every: int |
         return Minimization(counted, x0, **settings)
 
     with mock.patch("nst_np.optimize.Minimization", minimization):
-        stylize(*pair, network="vgg16", weights="compact", device="cpu", optimizer=optimizer, iterations=iterations)
+        stylize(*pair, preset="gram", network="vgg16", weights="compact", device="cpu", optimizer=optimizer,
+                iterations=iterations)
     return np.minimum.accumulate(values)
 
 

@@ -144,8 +144,8 @@ def one_run(network: str, weights: str, size: int, threads: int, iterations: int
             frames(step)
 
     with clocked(clock), clock.part(REST):
-        result = nst_np.stylize(content, style, network=network, weights=weights, device="cpu", threads=threads,
-                                iterations=iterations, callback=after_iteration)
+        result = nst_np.stylize(content, style, preset="gram", network=network, weights=weights, device="cpu",
+                                threads=threads, iterations=iterations, callback=after_iteration)
         with clock.part("callbacks"):
             callbacks.write_history(Path(folder) / "history.csv", result.history)
     return {"parts": dict(clock.seconds), "iterations": result.nit, "evaluations": result.nfev}

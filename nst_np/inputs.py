@@ -19,7 +19,7 @@ from nst_np.maps import MAPS, read_guides, sources_of
 from nst_np.network import FeatureNetwork
 from nst_np.objective import EMPTY
 from nst_np.pixels import Image, as_picture, in_memory
-from nst_np.presets import with_preset
+from nst_np.presets import default_preset, with_preset
 from nst_np.registry import NETWORKS
 
 GREY = 118.0  # of 0–255: photographers' middle grey, and nearly the mean of ImageNet's photographs
@@ -125,7 +125,7 @@ def _layered(preset: str | None, config: Config | None, given: Mapping[str, Any]
         if name in given:
             raise InputError(f"{name} is for the command line only: stylize() writes no files; its result can save()")
     if config is None:
-        settings = given if preset is None else with_preset(preset, given)
+        settings = with_preset(default_preset(given) if preset is None else preset, given)
         read = {name: value for name, value in settings.items() if name not in WRITES}
         return replace(Config(), **read), not {"size", "fit"}.isdisjoint(read)
     if not isinstance(config, Config):

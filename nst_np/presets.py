@@ -1,4 +1,4 @@
-"""Named systems: settings for what a report or a published program describes, and `strokes`, a mixture of our own.
+"""Named systems: settings for what a report or a published program describes, and two of our own.
 
 Where each value is from, and where a system must differ from its model, is in docs/experiments.md.
 """
@@ -162,11 +162,15 @@ _SYSTEMS = (
         optimizer="lbfgs", iterations=100, init="content", coarse_to_fine=3,
     ),
 )
-_OURS = Preset(
-    "strokes", "our own: Wasserstein style, then a final pass of nearest neighbours, for crisp strokes",
-    {"style_loss": {"wasserstein": 1.0}, "content_weight": 0.01,
-     "final_style_loss": {"nearest-by-layer": 1.0}, "final_content_weight": 0.05, "final_parametrization": "laplacian",
-     "colors": "recolored"}, architecture="")
+DEFAULT = "strokes"
+_OURS = (
+    Preset(DEFAULT, "our own: Wasserstein style, then a final pass with nearest neighbours, for crisp strokes",
+           {"style_loss": {"wasserstein": 1.0}, "content_weight": 0.01,
+            "final_style_loss": {"nearest-by-layer": 1.0, "wasserstein": 1.0}, "final_parametrization": "laplacian",
+            "iterations": 25},
+           architecture=""),
+    Preset("gram", "our own: Gram matrices at all sizes; the quickest", {"style_loss": {"gram": 1.0}}, architecture=""),
+)
 # fmt: on
 
 
@@ -187,7 +191,7 @@ _VARIANTS = (
              colors="luminance", color_space="yuv"),
 )
 
-PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (_OURS, *_SYSTEMS, *_VARIANTS)}
+PRESETS: Mapping[str, Preset] = {preset.name: preset for preset in (*_OURS, *_SYSTEMS, *_VARIANTS)}
 
 
 def preset(name: str) -> Preset:
@@ -195,6 +199,16 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise InputError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
     return PRESETS[name]
+
+
+def default_preset(given: Mapping[str, Any]) -> str:
+    """The preset of a run for which none is named: `DEFAULT`, or ``"gram"`` where that does not fit what is given.
+
+    That is where losses are named, or pixels have bounds or no edges, or there is no VGG.
+    """
+    own = {"style_loss", "final_style_loss", "style_layers", "normalization"}.intersection(given)
+    own |= {name for name in ("bounds", "tileable") if given.get(name)}
+    return "gram" if own or given.get("network", "auto") not in VGGS else DEFAULT
 
 
 def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

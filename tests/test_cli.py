@@ -382,13 +382,14 @@ def test_what_has_no_end_is_refused(refused, folder):
 
 
 def test_comments_in_a_picture(command):
-    command(*RUN, "--network", "vgg19", "--weights", "random:3", "--size", "32", "--iterations", "1")
+    command(*RUN, "--network", "vgg19", "--weights", "random:3", "--size", "32", "--iterations", "1",
+            "--preset", "gram")
     lines = read_settings("out.png").splitlines()
     comments = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# ") and ": " in line)
     assert lines[0] == f"# nst_np {VERSION}"
     assert comments["command"] == (
         "nst-np photo.png painting.png -o out.png --network wavelet --size 48 --iterations 3 --coarse-to-fine 1 "
-        "--network vgg19 --weights random:3 --size 32 --iterations 1")
+        "--network vgg19 --weights random:3 --size 32 --iterations 1 --preset gram")
     assert re.search(r"^vgg19 from random:3 .*sha256:[0-9a-f]{64}.*; on cpu$", comments["network"])
     assert re.match(r"^all 1 iterations used; \d", comments["result"])
     number = r"[\d.e-]+"
@@ -598,7 +599,7 @@ def test_a_preset_and_weights_of_another_network(refused, folder):
     ([*RUN, "--style-blend", "0"], "style_blend must hold shares of at least 0 with a finite sum above 0, not 0.0"),
     ([*RUN, "--style-blend", "half"], "argument --style-blend: style_blend must be numbers, as in 0.7,0.3, not 'half'"),
     ([*RUN, "--fit", "wide"], "fit must be one of longer, shorter, square, not 'wide'"),
-    ([*RUN, "--preset", "monet"], "preset must be one of strokes, gnr652, "),
+    ([*RUN, "--preset", "monet"], "preset must be one of strokes, gram, gnr652, "),
     ([*RUN, "--network", "vgg16", "--content-layers", "conv3_4"], "vgg16 has no layer 'conv3_4'; valid: conv1_1, "),
     ([*RUN, "--iteration", "3"], "unrecognized arguments: --iteration 3"),
     ([*RUN, "--size"], "argument --size: expected one argument"),

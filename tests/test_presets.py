@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -9,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nst_np import losses, stylize
 from nst_np.backend import make_backend
-from nst_np.config import Config, checked, parse_option
+from nst_np.cli import main
+from nst_np.config import Config, checked, parse_config, parse_option
 from nst_np.errors import InputError
+from nst_np.images import read_settings
 from nst_np.load import check_layers
 from nst_np.network import ALL, FeatureNetwork
 from nst_np.objective import Objective
-from nst_np.presets import PRESETS, preset, with_preset
+from nst_np.presets import PRESETS, default_preset, preset, with_preset
 
 DOCUMENT = (Path(__file__).resolve().parent.parent / "docs" / "experiments.md").read_text(encoding="utf-8")
 NAMES = list(PRESETS)
@@ -95,7 +99,7 @@ def test_settings_are_valid(name):
     check_layers(config)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "strokes"])  # which has our defaults
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("strokes", "gram")])  # ours
 def test_what_few_of_the_systems_had_is_off(name):
     config = Config(**with_preset(name, {}))
     assert (config.margin, config.center_content) == (0, False)
@@ -125,8 +129,41 @@ def test_the_wavelet_network_gets_layers_of_its_own():
     assert "content_layers" in PRESETS["gatys2015"].settings
 
 
+@pytest.mark.parametrize(("given", "name"), [
+    ({}, "strokes"), ({"network": "vgg19", "content_weight": 0.02}, "strokes"), ({"bounds": False}, "strokes"),
+    ({"network": "wavelet"}, "gram"), ({"style_loss": {"moments": 1.0}}, "gram"), ({"bounds": True}, "gram"),
+    ({"final_style_loss": {"nearest": 1.0}}, "gram"), ({"style_layers": {"relu1_1": 1.0}}, "gram"),
+    ({"normalization": "published"}, "gram"), ({"tileable": True}, "gram"),
+])
+def test_where_none_is_named_it_is_strokes_if_that_fits(given, name):
+    assert default_preset(given) == name
+    Config(**with_preset(name, given))
+
+
+def test_the_library_and_the_command_take_it(tmp_path, monkeypatch):
+    """A whole `Config`, and a config file, say everything; nothing is added to them."""
+    small = {"weights": "random:0", "size": 32, "iterations": 1, "coarse_to_fine": 1, "device": "cpu"}
+    painting = np.random.default_rng(0).uniform(0, 255, (32, 40, 3))
+    ours = PRESETS["strokes"].settings
+    first = stylize(painting, 255 - painting, **small)
+    assert {name: getattr(first.settings, name) for name in ours} == {**ours, "iterations": 1}
+    assert [row["iteration"] for row in first.history] == [0, 1, 2]  # the second is of the final pass
+    again = stylize(painting, 255 - painting, config=Config(**small, content="array", style="array"))
+    assert again.settings.style_loss is None
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(painting.astype(np.uint8)).save("a.png")
+    run = ["a.png", "a.png", "-o", "b.png", "-q", *map(str, itertools.chain.from_iterable(
+        (f"--{name.replace('_', '-')}", value) for name, value in small.items()))]
+    Path("run.ini").write_text("[images]\nsize = 32\n")
+    for more, loss in (([], {"wasserstein": 1.0}), (["--preset", "gram"], {"gram": 1.0}),
+                       (["--config", "run.ini"], None)):
+        assert main([*run, *more]) == 0
+        assert parse_config(read_settings("b.png"), "b.png").get("style_loss") == loss
+
+
 def test_an_unknown_preset_is_one_line_with_all_names():
-    names = ("strokes, gnr652, waykar, config-adam, e4040, gatys2015, johnson, gatys-notebook, anishathalye, "
+    names = ("strokes, gram, gnr652, waykar, config-adam, e4040, gatys2015, johnson, gatys-notebook, anishathalye, "
              "style-transfer-pytorch, strotss, nnst, spst, sliced, cnnmrf, johnson-original-colors, "
              "anishathalye-original-colors, gatys2016-original-colors")
     for look_up in (preset, lambda name: with_preset(name, {})):

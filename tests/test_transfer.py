@@ -76,7 +76,7 @@ def test_the_librarys_calls(photo, painting):
     value, gradient = objective.value_and_grad(image)
     assert isinstance(value, float)
     assert (gradient.shape, gradient.dtype) == (image.shape, np.dtype("float64"))
-    result = nst_np.stylize(photo, painting, network=network, iterations=2, callback=None)
+    result = nst_np.stylize(photo, painting, network=network, iterations=2, preset="gram", callback=None)
     assert (result.image.shape, result.image.dtype) == ((32, 48, 3), np.dtype("uint8"))
     assert [row["iteration"] for row in result.history] == [0, 1, 2]
     assert result.settings.network == "vgg19"
@@ -850,10 +850,10 @@ def test_the_second_size_begins_with_the_detail_of_the_initial_image(small_sizes
 
 
 def test_settings_name_the_network_that_auto_was(photo, painting, offline):
-    result = stylize(photo, painting, **{**QUICK, "network": "auto", "iterations": 1})
+    result = stylize(photo, painting, **{**QUICK, "network": "auto", "iterations": 1, "preset": "gram"})
     assert (result.settings.network, result.settings.weights) == ("vgg16", "compact")
     assert dataclasses.replace(result.settings, network="auto", weights="auto") == Config(
-        **{**QUICK, "network": "auto", "iterations": 1}, size=48)
+        **{**QUICK, "network": "auto", "iterations": 1}, style_loss={"gram": 1.0}, size=48)
 
 
 def test_a_run_says_its_lines_to_the_log(photo, painting, caplog):

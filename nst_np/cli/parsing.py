@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from nst_np.cli.console import write_out
 from nst_np.config import Config, format_option, option_names, option_type, parse_option, read_config
 from nst_np.errors import InputError
-from nst_np.presets import PRESETS, with_preset
+from nst_np.presets import DEFAULT, PRESETS, default_preset, with_preset
 from nst_np.version import VERSION
 
 
@@ -59,7 +59,9 @@ def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> Any:
         _add_option(groups[section], field)
     other = parser.add_argument_group("other")
     other.add_argument("--preset", metavar="NAME",
-                       help=f"begin with the settings of a known system (docs/experiments.md): {', '.join(PRESETS)}")
+                       help=f"begin with the settings of a system (docs/experiments.md): {', '.join(PRESETS)} "
+                            f"(default: {DEFAULT}; gram where you name style losses, style layers or a normalization, "
+                            "and with --tileable, --bounds or --network wavelet; none with --config)")
     other.add_argument("--config", metavar="FILE",
                        help="read settings from this INI file; it wins over the preset, the command line over both")
     other.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
@@ -69,10 +71,12 @@ def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> Any:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the options of `add_settings` give: by the preset, the config file and the command line."""
-    given = {name: value for name, value in vars(options).items() if name in option_names()}
+    given, preset = {name: value for name, value in vars(options).items() if name in option_names()}, options.preset
     if options.config is not None:
         given = {**read_config(options.config), **given}
-    return given if options.preset is None else with_preset(options.preset, given)
+    elif preset is None and getattr(options, "resume", None) is None:
+        preset = default_preset(given)
+    return given if preset is None else with_preset(preset, given)
 
 
 def typed(options: argparse.Namespace) -> set[str]:
