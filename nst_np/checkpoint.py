@@ -18,7 +18,8 @@ import scipy
 
 from nst_np.backend import Backend
 from nst_np.canvas import Pixels
-from nst_np.config import LONG, WRITES, Config, format_config, format_option, option_names, parse_config
+from nst_np.config import LONG, WRITES, Config, format_option, option_names
+from nst_np.config_files import format_config, parse_config
 from nst_np.errors import InputError
 from nst_np.files import check_can_write, open_file, replacing
 from nst_np.network import FeatureNetwork

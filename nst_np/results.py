@@ -14,7 +14,8 @@ import numpy as np
 from nst_np import images
 from nst_np.canvas import Pixels, picture_of
 from nst_np.coloring import Coloring
-from nst_np.config import Config, format_config, replace
+from nst_np.config import Config, replace
+from nst_np.config_files import format_config
 from nst_np.version import VERSION
 
 MAX_COMMENT = 4000  # characters of each comment in a picture, of which a JPEG can hold about 64,000

@@ -26,7 +26,8 @@ from PIL import Image, features
 
 from nst_np import machine
 from nst_np.cli import main
-from nst_np.config import Config, format_config, option_names, parse_config, read_config
+from nst_np.config import Config, option_names
+from nst_np.config_files import format_config, parse_config, read_config
 from nst_np.errors import InputError
 from nst_np.experiments import load_sweep
 from nst_np.experiments.grid import PICTURE, Run

@@ -12,7 +12,8 @@ import pytest
 import nst_np
 from nst_np import gradcheck, registry
 from nst_np.cli import main
-from nst_np.config import Config, read_config
+from nst_np.config import Config
+from nst_np.config_files import read_config
 from nst_np.errors import InputError
 from nst_np.images import read_settings
 from nst_np.load import check_layers

@@ -19,7 +19,8 @@ from PIL import Image
 import nst_np
 from nst_np import callbacks, forecast, images, optimize, report
 from nst_np.cli import convert_weights_main, fetch_weights_main, main
-from nst_np.config import OPTIMIZERS, Config, option_names, parse_config, read_config
+from nst_np.config import OPTIMIZERS, Config, option_names
+from nst_np.config_files import parse_config, read_config
 from nst_np.errors import ImageError, InputError
 from nst_np.forecast import memory, rehearsal
 from nst_np.images import load_image, read_settings, resize_image

@@ -14,18 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_np.config import (
-    WEIGHTS_FORMATS,
-    Config,
-    format_config,
-    format_option,
-    option_names,
-    option_type,
-    parse_config,
-    parse_option,
-    read_config,
-    replace,
-)
+from nst_np.config import WEIGHTS_FORMATS, Config, format_option, option_names, option_type, parse_option, replace
+from nst_np.config_files import format_config, parse_config, read_config
 from nst_np.errors import InputError
 from nst_np.files import LONGEST_TEXT
 from nst_np.registry import STYLE_LOSSES
@@ -180,6 +170,7 @@ VALUES = {
     bool: st.booleans(),
     dict: st.dictionaries(st.sampled_from(["relu1_1", "conv5_4", "scale3"]), st.floats(0, 1e300), min_size=1),
 }
+WRITTEN = {"memory": ["4GB", "1.5 GiB"], "scheduler": ["local:2", "tcp://host:8786", None]}  # in forms of their own
 VALUES[tuple] = st.lists(VALUES[str].filter(lambda text: text != "none"), min_size=1, max_size=3).map(tuple)
 
 
@@ -195,6 +186,8 @@ def test_every_setting_comes_back_to_the_last_bit(data):
         rules, kind = field.metadata, option_type(field.name)
         if field.name in ("content_loss", "style_loss", "final_style_loss"):
             strategy = st.dictionaries(st.sampled_from([*rules["choices"]]), st.floats(0, 1e300), min_size=1)
+        elif field.name in WRITTEN:
+            strategy = st.sampled_from(WRITTEN[field.name])
         elif rules["choices"]:
             strategy = st.sampled_from([*rules["choices"]])
         elif kind is int:
@@ -212,7 +205,9 @@ def test_every_setting_comes_back_to_the_last_bit(data):
     if changes["bounds"] or changes["tileable"]:
         changes["parametrization"] = changes["final_parametrization"] = "pixels"  # the other has none
     if changes["tileable"]:
-        changes["keep"] = None
+        changes["keep"] = changes["piece_size"] = changes["scheduler"] = None
+    if changes["scheduler"] is not None:
+        changes["device"] = "cpu"
     config = Config(**changes)
     assert Config(**parse_config(format_config(config), "text")) == config
 

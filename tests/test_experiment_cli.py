@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from nst_np.cli import experiment_main, reconstruct_main
-from nst_np.config import parse_config, read_config
+from nst_np.config_files import parse_config, read_config
 from nst_np.experiments import galleries, load_sweep, sweep_names
 from nst_np.version import VERSION
 

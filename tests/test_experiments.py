@@ -23,7 +23,8 @@ import pytest
 from PIL import Image
 
 import nst_np
-from nst_np.config import Config, read_config
+from nst_np.config import Config
+from nst_np.config_files import read_config
 from nst_np.errors import ImageError, InputError, NSTError
 from nst_np.experiments import expand, parse_sweep, tables, worker
 from nst_np.experiments.display import Display

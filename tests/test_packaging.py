@@ -67,7 +67,7 @@ def test_only_extras_that_exist_are_advised():
     sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "nst_np").rglob("*.py")}
     assert [name for name, source in sources.items() if "install" in source and "nst_np[" in source] == ["extras.py"]
     advised = {extra for source in sources.values() for extra in re.findall(r"pip_install\('([^']*)'\)", source)}
-    assert advised == {"gpu-cuda12", "report", "torch-files"}
+    assert advised == {"dask", "gpu-cuda12", "report", "torch-files"}
     assert advised <= set(PROJECT["optional-dependencies"])
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from nst_np import losses, stylize
 from nst_np.backend import make_backend
 from nst_np.cli import main
-from nst_np.config import Config, checked, parse_config, parse_option
+from nst_np.config import Config, checked, parse_option
+from nst_np.config_files import parse_config
 from nst_np.errors import InputError
 from nst_np.images import read_settings
 from nst_np.load import check_layers

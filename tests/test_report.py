@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from nst_np import report
-from nst_np.config import Config, format_config, read_config
+from nst_np.config import Config
+from nst_np.config_files import format_config, read_config
 from nst_np.errors import ImageError, InputError, NSTError
 from nst_np.extras import pip_install
 from nst_np.files import temporary_in

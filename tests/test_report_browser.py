@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nst_np import report
-from nst_np.config import format_config
+from nst_np.config_files import format_config
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Frame, Recorder
 from tests.made_up_reports import HOSTILE, LAYERS, history, make_account, make_gallery

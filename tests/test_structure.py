@@ -61,6 +61,7 @@ LEVELS = {
     "config": 7,
     "terms": 7,
     "coloring": 8,
+    "config_files": 8,
     "descent": 8,
     "effects": 8,
     "maps": 8,

@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_info
 import nst_np
 from nst_np import canvas, images, optimize
 from nst_np.cli import main as nst_np_command
-from nst_np.config import Config, parse_config
+from nst_np.config import Config
+from nst_np.config_files import parse_config
 from nst_np.errors import ImageError, InputError, NumericalError
 from nst_np.images import resize_image
 from nst_np.inputs import initial_image, load_style

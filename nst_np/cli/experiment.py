@@ -11,7 +11,8 @@ from typing import Any
 
 from nst_np.cli.console import DONE, FAILED, INTERRUPTED, Console, fail, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, typed
-from nst_np.config import format_option, option_names, read_config
+from nst_np.config import format_option, option_names
+from nst_np.config_files import read_config
 from nst_np.effects import without_effect
 from nst_np.errors import InputError
 from nst_np.experiments import Grid, Sweep, expand, load_sweep, sweep_names

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from nst_np.cli.console import write_out
-from nst_np.config import Config, format_option, option_names, option_type, parse_option, read_config
+from nst_np.config import Config, format_option, option_names, option_type, parse_option
+from nst_np.config_files import read_config
 from nst_np.errors import InputError
 from nst_np.presets import DEFAULT, PRESETS, default_preset, with_preset
 from nst_np.version import VERSION

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nst_np.cli.batch import BATCH, batch_main
 from nst_np.cli.console import DONE, INTERRUPTED, Console, guarded, write_out
 from nst_np.cli.parsing import HelpFormatter, Parser, add_settings, settings_of, typed
-from nst_np.config import CHECKPOINT_EVERY, LONG, WRITES, Config, format_config, parse_config, parse_option, replace
+from nst_np.config import CHECKPOINT_EVERY, LONG, WRITES, Config, parse_option, replace
+from nst_np.config_files import format_config, parse_config
 from nst_np.effects import without_effect
 from nst_np.errors import InputError
 

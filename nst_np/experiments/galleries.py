@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from nst_np import images, report
-from nst_np.config import Config, format_config
+from nst_np.config import Config
+from nst_np.config_files import format_config
 from nst_np.errors import ImageError, NSTError
 from nst_np.experiments.folder import SHEET, Folder
 from nst_np.experiments.record import Record

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_np.config import WORDS, Config, format_config, format_option, option_names, replace
+from nst_np.config import WORDS, Config, format_option, option_names, replace
+from nst_np.config_files import format_config
 from nst_np.errors import ImageError
 from nst_np.experiments.grid import PICTURE, Run
 from nst_np.files import replacing

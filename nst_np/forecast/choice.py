@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nst_np.config import replace
-from nst_np.descent import Descent
 from nst_np.forecast import memory
 from nst_np.forecast.estimate import ROUND_SIZES, Estimate, peak_bytes, predict, room
 from nst_np.forecast.plan import Plan

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nst_np import callbacks
-from nst_np.config import Config, format_config, format_option, option_names, read_config
+from nst_np.config import Config, format_option, option_names
+from nst_np.config_files import format_config, read_config
 from nst_np.errors import InputError
 from nst_np.files import check_can_write, is_temporary
 from nst_np.images import save_image

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nst_np import canvas
-from nst_np.config import Config, format_config
+from nst_np.config import Config
+from nst_np.config_files import format_config
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Account
 from nst_np.report.rendering import base64_text, columns, duration, number, render
