@@ -18,7 +18,7 @@ from nst_np.backend import Backend
 from nst_np.errors import InputError
 from nst_np.losses import Measure, Statistic
 from nst_np.losses.base import Region
-from nst_np.network import Features, FeatureNetwork, Measures, Statistics
+from nst_np.network import FeatureNetwork, Features, Measures, Statistics
 from nst_np.pieces import Piece, cut
 
 Map = Callable[..., Iterable[Any]]  # `map`, or that of any `concurrent.futures.Executor`
