@@ -325,7 +325,6 @@ def quick(monkeypatch):
     """A quick rehearsal, on canvases that have pieces, and a process that has nothing yet."""
     monkeypatch.setattr(rehearsal, "ENOUGH_SECONDS", 0)
     monkeypatch.setattr(rehearsal, "FEWEST", 1)
-    monkeypatch.setattr(rehearsal, "CPU_SIDES", (96, 144))
     monkeypatch.setattr(rehearsal, "PRACTICE", 1)
     monkeypatch.setattr(memory, "held_bytes", lambda backend: 0)
     monkeypatch.setattr(forecast.choice, "LEAST_SIDES", (64,))
@@ -337,7 +336,7 @@ def pictures(height=160, width=240):
     return photo.astype(np.uint8), np.kron(rng.uniform(0, 255, (50, 40, 3)), np.ones((4, 4, 1))).astype(np.uint8)
 
 
-@pytest.mark.parametrize("settings", [{"network": "wavelet"}, {"network": "vgg16", "weights": "random:0"},
+@pytest.mark.parametrize("settings", [{"network": "vgg16", "weights": "random:0", "iterations": 1},
                                       {"network": "wavelet", "final_style_loss": {"remd": 1.0}}])
 def test_a_run_in_pieces_paints_the_same_picture(settings):
     """In double precision, so that rounding stays far below a level; and no row or column of a cut is otherwise."""
@@ -374,21 +373,22 @@ def peak_of(net, *images, **settings):
         return watch.peak() + BESIDE + rehearsal.BESIDE_THREAD, run.result.settings
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "lbfgs"}, {"optimizer": "lbfgs-own", "pairs": 3},
-                                      {"optimizer": "adam"}])
+@pytest.mark.parametrize("settings", [{"optimizer": "lbfgs", "iterations": 2},
+                                      {"optimizer": "lbfgs-own", "pairs": 2, "iterations": 4}])
 def test_the_memory_of_pieces_is_foretold(settings, quick):
-    photo, painting = pictures(240, 320)
+    photo, _ = pictures(240, 320)
+    painting = photo[::-1, ::-1]
     net = nst_np.load_network("wavelet", threads=1)
-    given = {"iterations": 5, "coarse_to_fine": 1, "style_size": 100, "piece_size": 100, **settings}
+    given = {"coarse_to_fine": 1, "piece_size": 100, **settings}
     expected = nst_np.estimate(photo, painting, network=net, **given)
     assert expected.pieces == 12
-    assert peak_of(net, photo, painting, **given)[0] == pytest.approx(expected.peak_bytes, rel=0.2)
+    assert 0.6 < peak_of(net, photo, painting, **given)[0] / expected.peak_bytes < 1.02
 
 
 def test_a_run_keeps_to_its_memory(quick):
-    photo, painting = pictures(200, 260)
+    photo, painting = pictures(120, 160)
     net = nst_np.load_network("vgg16", "random:0", threads=1)
-    given = {"iterations": 3, "coarse_to_fine": 1, "style_size": 100}
+    given = {"iterations": 1, "coarse_to_fine": 1, "style_size": 64}
     limit = int(0.75 * nst_np.estimate(photo, painting, network=net, **given).peak_bytes / 1e6)
     peak, settings = peak_of(net, photo, painting, memory=f"{limit}MB", **given)
     assert peak <= 1e6 * limit
