@@ -1,4 +1,4 @@
-"""A run that keeps to a limit of memory: pieces, optimiser and pairs that are chosen, and that the picture is the same."""
+"""A run that keeps to a limit of memory: what is chosen for it, and that the picture stays the same."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ def test_what_fits_with_nothing_is_refused_with_the_size_that_would(made_up):
                         r"leaves 800 MB beside what is in use already; size 1\d00 would fit", str(error.value))
     size = refused.fitting["size"]
     assert made_up(9e8, size, memory="850MB").fits
-    with pytest.raises(InputError, match=r"even in pieces, and 700 MB are free, of which a tenth is to stay free; size "):
+    with pytest.raises(InputError, match=r"even in pieces, and 700 MB are free, of which a tenth is to stay free; "):
         made_up(7e8).check()
     with pytest.raises(InputError, match=r"leaves 0 MB beside what is in use already; no size would fit$"):
         made_up(9e9, memory="40MB").check()
@@ -420,7 +420,7 @@ def test_a_run_that_fits_paints_the_same_bits_with_a_limit(quick):
 
 
 def test_going_on_in_pieces(quick, tmp_path, monkeypatch):
-    """With what was chosen at the beginning, whatever memory there is now; and without a choice where there was none."""
+    """With what was chosen at the beginning, whatever memory there is now; with no choice where there was none."""
     photo, painting = pictures()
     net = nst_np.load_network("wavelet", threads=1)
     given = {"network": net, "iterations": 2, "coarse_to_fine": 2}
