@@ -109,7 +109,7 @@ def features(network: FeatureNetwork, image: Array, taps: Iterable[str]) -> Feat
             stride = network.stride(layer)
             if layer not in whole:
                 shape = x.shape[0] // stride, x.shape[1] // stride, F.shape[2]
-                whole[layer] = network.backend.xp.empty(shape, dtype=F.dtype)
+                whole[layer] = network.backend.xp.empty_like(F, shape=shape)  # with its axes in memory as those of F
             whole[layer][piece.at(stride)] = F[inside.at(stride)]
     return whole
 

@@ -46,8 +46,8 @@ class FeatureNetwork(ABC):
     checksum : of the weights, ``"md5:…"`` or ``"sha256:…"``; None if there are none.
     is_compact : whether its kernels are rounded to a few bits (`nst_np.weights.compact`).
     repeats : whether images are taken to repeat (see `repeating`).
-    piece_size : the longest side of the pieces that images are worked on in (see `piecewise`), in pixels; None for whole
-        images.
+    piece_size : the longest side of the pieces that images are worked on in (see `piecewise`), in pixels; None where
+        they are worked on whole.
     pooling, pooling_scale, padding : how it pools, and what it sees beyond the edges (`nst_np.vgg.VGG`), if it says.
     weights, weights_format : what `nst_np.load_network` was asked for; None of a network that was made otherwise.
     """
@@ -214,7 +214,7 @@ class FeatureNetwork(ABC):
         return twin
 
     def piecewise(self, piece_size: int | None) -> FeatureNetwork:
-        """The same network for images that `nst_np.mapreduce` is to work on in pieces of no longer sides; None for whole."""
+        """The same network for images that `nst_np.mapreduce` is to work on in pieces; None for whole."""
         twin = copy.copy(self)
         twin.piece_size = piece_size
         return twin

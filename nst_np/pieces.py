@@ -43,7 +43,8 @@ def cut(shape: tuple[int, ...], number: int, multiple: int = 1, most: int | None
     columns = max(1, -(-number // rows))
     if most is not None:
         step = max(1, most // multiple) * multiple
-        rows, columns = max(rows, -(-height // step)), max(columns, -(-width // step))
+        rows, columns = (max(number, 1 if length <= most else -(-length // step))
+                         for number, length in ((rows, height), (columns, width)))
     return [Piece(a, b) for a in _along(height, rows, multiple) for b in _along(width, columns, multiple)]
 
 

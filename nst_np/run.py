@@ -319,7 +319,8 @@ def objective_of(config: Config, network: FeatureNetwork, content: Pixels | None
                  start: Pixels, guides: Guides, cluster: Cluster | None = None) -> Objective:
     """What the settings say is to be minimised, from `start` on; by the workers of a cluster, if there is one."""
     return Objective(
-        network.piecewise(config.piece_size), content=content, style=list(styles) if styles and config.style_weight else None,
+        network.piecewise(config.piece_size), content=content,
+        style=list(styles) if styles and config.style_weight else None,
         content_layers=config.content_layers, style_layers=config.style_layers,
         content_weight=config.content_weight, style_weight=config.style_weight, tv_weight=config.tv_weight,
         normalization=config.normalization, center_content=config.center_content,

@@ -79,7 +79,9 @@ def bytes_of(name: str, text: str) -> int:
         If it has no such unit, or is no number above 0.
     """
     parts = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([KMGT])(i?)B?\s*", text, re.IGNORECASE | re.ASCII)
-    size = 0.0 if parts is None else float(parts[1]) * (1024 if parts[3] else 1000) ** (1 + "KMGT".index(parts[2].upper()))
+    size = 0.0
+    if parts is not None:
+        size = float(parts[1]) * (1024 if parts[3] else 1000) ** (1 + "KMGT".index(parts[2].upper()))
     if not 1 <= size < math.inf:
         raise InputError(f"{name} must be a size such as 4GB or 500MB, not {text!r}")
     return int(size)

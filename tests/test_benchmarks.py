@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import comparison, estimate, evaluation, fuzz, gpu_vs_torch, layers, measuring, run, vs_torch
+from benchmarks import comparison, estimate, evaluation, fuzz, gpu_vs_torch, large, layers, measuring, run, vs_torch
 from nst_np import run as steps
 
 
@@ -175,6 +175,20 @@ def test_images_differ_in_more_than_their_noise():
         assert picture.min() >= 0
         assert picture.max() <= 255
     assert np.abs(content.mean((0, 1)) - style.mean((0, 1))).max() > 10
+
+
+def test_large_pictures(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(measuring, "in_own_process", lambda function, *values: function(*values))
+    large.main(["64", "--iterations", "1", "--memory", "20GB", "--threads", "1", "--against", "64", "-o", str(tmp_path)])
+    text = capsys.readouterr().out
+    (table,) = tables(text)
+    assert table[1][:4] == ["64×48", "20GB", "1", "lbfgs"]
+    (record,) = tmp_path.glob("*-large.json")
+    found = json.loads(record.read_text())
+    assert record.with_suffix(".md").read_text() == text
+    assert found["against"]["norm"] < 1e-4
+    assert 0 < found["records"][0]["seconds"]
+    assert found["records"][0]["peak_bytes"] > 10**7
 
 
 def test_exponents(capsys):

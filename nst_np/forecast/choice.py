@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nst_np.config import replace
+from nst_np.config import Config, replace
 from nst_np.forecast import memory
 from nst_np.forecast.estimate import ROUND_SIZES, Estimate, peak_bytes, predict, room
 from nst_np.forecast.plan import Plan
@@ -16,10 +17,11 @@ from nst_np.optimize import PAIRS
 from nst_np.values import bytes_of
 
 SHARE = 0.75  # of the free memory, that a run may take for which something is chosen
-#: Longest sides of pieces, of which the smaller ones are tried where no optimiser fits with the larger ones: the smaller
-#: a piece, the more of its work is for the pixels around it.
+#: Longest sides of pieces. Smaller ones are tried where nothing fits with larger ones: the smaller a piece, the more of
+#: its work is for the pixels around it.
 LEAST_SIDES = (1024, 512, 256)
 FEWEST_PAIRS = 3  # with fewer L-BFGS learns little of the function
+SMALLEST_PIECE = Config.__dataclass_fields__["piece_size"].metadata["minimum"]
 Chosen = Mapping[str, Any]  # settings
 
 
@@ -56,33 +58,37 @@ def forecast(plan: Plan, network: FeatureNetwork, build: Build, *, may_choose: b
 
 def _choose(plan: Plan, network: FeatureNetwork, build: Build, costs: Costs,
             place: tuple[int, str, int | None]) -> Estimate:
-    """The run with the settings that are chosen, or, if it does not fit with any, with those that take the least memory.
+    """The run with the settings that are chosen; if it does not fit with any, with those that take the least memory.
 
     Few pieces come first, as they cost the most time; then the optimiser of the settings; then many pairs.
     """
     free, _, most = place
+    allowed = SHARE * free if most is None else room(free, most)
     largest = max(max(shape) for shape in (plan.seen(), *plan.styles))
     sizes = [size for size in ROUND_SIZES if size < largest] + [next(size for size in ROUND_SIZES if size >= largest)]
     rehearsed: dict[bool, Costs] = {}
-    for least in LEAST_SIDES:
-        for method in _methods(plan, network):
-            with_method = dataclasses.replace(plan, config=replace(plan.config, **method))
-            its = rehearsed.get(bool(method))
-            if its is None:
-                its = rehearsed[bool(method)] = costs._replace(pieces=rehearse_pieces(with_method, network, build))
-            for size in reversed([size for size in sizes if size >= least] or sizes[-1:]):
-                chosen = {**method, "piece_size": size}
-                other = dataclasses.replace(plan, config=replace(plan.config, **chosen))
-                if peak_bytes(other, its) <= min(room(free, most), SHARE * free if most is None else free):
-                    return dataclasses.replace(predict(other, its, *place), chosen=chosen)
+
+    def costs_of(method: Chosen) -> Costs:
+        if bool(method) not in rehearsed:
+            other = dataclasses.replace(plan, config=replace(plan.config, **method))
+            rehearsed[bool(method)] = costs._replace(pieces=rehearse_pieces(other, network, build))
+        return rehearsed[bool(method)]
+
+    for least, method in itertools.product(LEAST_SIDES, _methods(plan)):
+        its = costs_of(method)
+        for size in reversed([size for size in sizes if size >= least] or sizes[-1:]):
+            chosen = {**method, "piece_size": max(size, SMALLEST_PIECE)}
+            other = dataclasses.replace(plan, config=replace(plan.config, **chosen))
+            if peak_bytes(other, its) <= allowed:
+                return dataclasses.replace(predict(other, its, *place), chosen=chosen)
     return dataclasses.replace(predict(other, its, *place), chosen=chosen)
 
 
-def _methods(plan: Plan, network: FeatureNetwork) -> Iterator[Chosen]:
-    """The optimiser that the settings have; and instead of L-BFGS our own in single precision, with ever fewer pairs."""
+def _methods(plan: Plan) -> Iterator[Chosen]:
+    """The optimiser of the settings; and instead of L-BFGS our own in single precision, with ever fewer pairs."""
     yield {}
     config = plan.config
     if config.optimizer.startswith("lbfgs") and not config.bounds:
-        most, fewest = (config.pairs or PAIRS, FEWEST_PAIRS) if config.pairs is None else (config.pairs, config.pairs)
+        most, fewest = (PAIRS, FEWEST_PAIRS) if config.pairs is None else (config.pairs, config.pairs)
         for pairs in range(most, fewest - 1, -1):
             yield {"optimizer": "lbfgs-own", "pairs": pairs}

@@ -84,8 +84,8 @@ class Estimate:
         there = f"{amount(self.free_bytes)} are free, of which a tenth is to stay free"
         if self.most_bytes is not None and self.most_bytes < room(self.free_bytes):
             there = f"the setting memory leaves {amount(max(0, self.most_bytes))} beside what is in use already"
-        raise InputError(f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}{even}, and "
-                         f"{there}; {settings} would fit")
+        raise InputError(f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}{even}, "
+                         f"and {there}; {settings} would fit")
 
     def describe(self) -> str:
         """One line for people."""
@@ -172,7 +172,9 @@ def _evaluation(plan: Plan, costs: Costs, stage: Stage) -> float:
     """Seconds for value and gradient. In pieces features are made twice, and at the edges more often."""
     evaluation = costs.final if stage.is_final else costs.evaluation
     areas = _areas(plan, costs, plan.seen(stage.factor))
-    return evaluation(areas[0]) if len(areas) == 1 else sum(evaluation(each) + costs.look(each) for each in areas)
+    if costs.pieces is None or len(areas) == 1:
+        return evaluation(areas[0])
+    return sum(costs.pieces.measuring(each) + evaluation(each) for each in areas)
 
 
 def peak_bytes(plan: Plan, costs: Costs) -> float:

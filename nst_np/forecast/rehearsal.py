@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst_np import optimize
+from nst_np import mapreduce, optimize
 from nst_np.canvas import Pixels
 from nst_np.config import Config, replace
 from nst_np.descent import Descent
@@ -26,6 +26,7 @@ from nst_np.forecast.plan import Layers, Plan, area
 from nst_np.guides import Guides
 from nst_np.network import FeatureNetwork
 from nst_np.objective import Objective
+from nst_np.terms import measures_by_tap
 
 Build = Callable[[Config, FeatureNetwork, Pixels | None, Sequence[Pixels], Pixels, Guides], Objective]
 """Makes a run's objective from settings, network, content image, style images, what is painted first, and guides."""
@@ -81,6 +82,7 @@ class PieceCosts(NamedTuple):
     Attributes
     ----------
     halo, multiple : pixels around a piece, and of which its sides are multiples.
+    measuring : seconds for the statistics of a piece, before its gradient, by its pixels and those around it.
     holding : bytes that optimiser and objective keep while that is evaluated, by pixels of the canvas.
     merging : bytes beside them that are kept from one piece to the next, such as the gradient, by pixels of the canvas.
     weighing : bytes at the peak between pieces, beside what is held, by pixels of the canvas.
@@ -91,6 +93,7 @@ class PieceCosts(NamedTuple):
 
     halo: int
     multiple: int
+    measuring: Line
     holding: Line
     merging: Line
     weighing: Line
@@ -171,6 +174,7 @@ def rehearse_pieces(plan: Plan, network: FeatureNetwork, build: Build) -> PieceC
     watching = memory.watch_host if on_cpu else partial(memory.watch, backend)
     on = _stage(plan, network, build, min(sides + CPU_SIDES))
     with _TURN.taken, np.errstate(all="ignore"):
+        slow, quick = on(sides[1]).measuring_seconds(), on(sides[0]).measuring_seconds()
         small, large = (InPieces(*_most(on(side, is_final).bytes_in_pieces(watching)
                                         for is_final in {False, plan.has_final})) for side in sides)
 
@@ -179,9 +183,10 @@ def rehearse_pieces(plan: Plan, network: FeatureNetwork, build: Build) -> PieceC
         return line_through(_areas(sides), costs) if costs[0] < costs[1] else Line(costs[0], 0.0)
 
     taps = [layer for layers in plan.layers(network) for layer in layers]
-    return PieceCosts(network.halo(taps), max(map(network.stride, taps), default=1), line("holding"), line("merging"),
-                      line("weighing"), line_through((small.pixels, large.pixels), (small.evaluating, large.evaluating)), line("moving"),
-                      line("pair"))
+    return PieceCosts(network.halo(taps), max(map(network.stride, taps), default=1),
+                      time_line(_areas(sides), (quick, slow)), line("holding"), line("merging"), line("weighing"),
+                      line_through((small.pixels, large.pixels), (small.evaluating, large.evaluating)),
+                      line("moving"), line("pair"))
 
 
 def _stage(plan: Plan, network: FeatureNetwork, build: Build, least: int) -> Callable[..., _Canvas]:
@@ -253,6 +258,19 @@ class _Canvas:
         objective = self._objective()
         look = (time.perf_counter() - start) / seen
         return _least_seconds(lambda: self._evaluate(objective)), look
+
+    def measuring_seconds(self) -> float:
+        """Of all statistics without the way back."""
+        objective = self._objective()
+        measures, xp = measures_by_tap(objective.terms), self._network.backend.xp
+        image = self._network.as_image(self._image)
+
+        def measure() -> None:
+            mapreduce.measure(objective.network, image, measures)
+            if xp is not np:
+                xp.cuda.get_current_stream().synchronize()
+
+        return _least_seconds(measure)
 
     def step_seconds(self) -> float:
         """Of a step of the optimiser."""

@@ -110,7 +110,8 @@ class NinePointTotalVariation(TotalVariation):
         """With the size of the region, and the edges where it begins."""
         rows, columns = region
         size = rows.stop - rows.start, columns.stop - columns.start
-        return replace(self, size=size, begins=(self.begins[0] and rows.start == 0, self.begins[1] and columns.start == 0))
+        top, left = self.begins
+        return replace(self, size=size, begins=(top and rows.start == 0, left and columns.start == 0))
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         """The sums of squares along the axes and along the diagonals, and how many each has in one direction."""

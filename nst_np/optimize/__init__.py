@@ -16,6 +16,6 @@ from nst_np.optimize.driver import LEARNING_RATES, METHODS, Minimization, Optimi
 from nst_np.optimize.first_order import moments
 
 __all__ = [
-    "LEARNING_RATES", "METHODS", "PAIRS", "Best", "Bounds", "Function", "Iterate", "Minimization", "OptimizeResult", "State",
-    "Vector", "minimize", "moments",
+    "LEARNING_RATES", "METHODS", "PAIRS", "Best", "Bounds", "Function", "Iterate", "Minimization", "OptimizeResult",
+    "State", "Vector", "minimize", "moments",
 ]  # fmt: skip

@@ -168,8 +168,8 @@ class _Calls:
 
         while True:
             u, f, g, wa, iwa, task, lsave, isave, dsave, ln_task = (self.state[name] for name in self.NAMES)
-            _lbfgsb.setulb(self._pairs, u, self._lower, self._upper, self._bounded, f, g, 0.0, 0.0, wa, iwa, task, lsave,
-                           isave, dsave, SEARCH, ln_task)
+            _lbfgsb.setulb(self._pairs, u, self._lower, self._upper, self._bounded, f, g, 0.0, 0.0, wa, iwa, task,
+                           lsave, isave, dsave, SEARCH, ln_task)
             if task[0] == 1:
                 return _Reached(u, f)
             if task[0] != 3:
