@@ -197,6 +197,8 @@ def test_every_setting_comes_back_to_the_last_bit(data):
             strategy = st.dictionaries(st.sampled_from([*rules["choices"]]), st.floats(0, 1e300), min_size=1)
         elif rules["choices"]:
             strategy = st.sampled_from([*rules["choices"]])
+        elif field.name == "memory":
+            strategy = st.sampled_from(["4GB", " 1.5 GiB", "500m"])
         elif kind is int:
             strategy = st.integers(rules["minimum"], rules["maximum"])
         elif kind is float:
@@ -212,7 +214,7 @@ def test_every_setting_comes_back_to_the_last_bit(data):
     if changes["bounds"] or changes["tileable"]:
         changes["parametrization"] = changes["final_parametrization"] = "pixels"  # the other has none
     if changes["tileable"]:
-        changes["keep"] = None
+        changes["keep"] = changes["piece_size"] = None
     config = Config(**changes)
     assert Config(**parse_config(format_config(config), "text")) == config
 
