@@ -179,7 +179,8 @@ def test_images_differ_in_more_than_their_noise():
 
 def test_large_pictures(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(measuring, "in_own_process", lambda function, *values: function(*values))
-    large.main(["64", "--iterations", "1", "--memory", "20GB", "--threads", "1", "--against", "64", "-o", str(tmp_path)])
+    large.main(["64", "--iterations", "1", "--memory", "20GB", "--against", "64", "--threads", "1", "-o",
+                str(tmp_path)])
     text = capsys.readouterr().out
     (table,) = tables(text)
     assert table[1][:4] == ["64×48", "20GB", "1", "lbfgs"]

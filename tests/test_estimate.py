@@ -18,7 +18,7 @@ from nst_np import Config, Objective, forecast, load_network, optimize
 from nst_np.errors import InputError, SizeError
 from nst_np.forecast import Estimate, Plan, Stage, memory, rehearsal
 from nst_np.forecast.estimate import PROPOSED, ROUND_SIZES, duration, predict
-from nst_np.forecast.rehearsal import BESIDE, Costs, Line, line_through, rehearse, time_line
+from nst_np.forecast.rehearsal import BESIDE, Costs, Line, PieceCosts, line_through, rehearse, time_line
 from nst_np.machine import amount
 from nst_np.run import Steps, objective_of
 from nst_np.transfer import follow, stylize
@@ -427,6 +427,8 @@ def test_the_memory_of_a_run_is_foretold(settings, picture, style, monkeypatch):
 def test_a_run_on_a_gpu_needs_memory_there_and_here(free_there, free_here, device, fits, monkeypatch):
     there, here = (costs(painting=Line(0.0, per_pixel)) for per_pixel in (3000.0, 2000.0))
     monkeypatch.setattr(forecast.choice, "rehearse", lambda *arguments: [there, here])
+    pieces = PieceCosts(0, 1, *[FREE] * 7)._replace(holding=there.painting)  # which helps nothing
+    monkeypatch.setattr(forecast.choice, "rehearse_pieces", lambda *arguments: pieces)
     monkeypatch.setattr(memory, "free_bytes", lambda backend: free_there)
     monkeypatch.setattr(memory, "free_on_host", lambda: free_here)
     network = load_network("wavelet")

@@ -256,7 +256,7 @@ def test_what_fits_is_left_as_it_is(made_up):
     """Also where more than three quarters are taken."""
     whole = made_up(8.9e9)
     assert (whole.chosen, whole.pieces, whole.fits) == ({}, 1, True)
-    assert made_up(9e9, memory="8.1GB").chosen == {}
+    assert made_up(9e9, memory="8.6GB").chosen == {}
 
 
 @pytest.mark.parametrize(("free", "settings", "chosen"), [
@@ -268,7 +268,7 @@ def test_what_fits_is_left_as_it_is(made_up):
     (9e9, {"memory": "6.6GB"}, {"piece_size": 1900}),
     (9e9, {"memory": "2.8GB", "pairs": 4}, {"optimizer": "lbfgs-own", "pairs": 4, "piece_size": 1900}),
     (9e9, {"memory": "6.6GB", "optimizer": "adam"}, {"piece_size": 1900}),
-    (9e9, {"memory": "4.4GB", "bounds": True}, {"piece_size": 660}),
+    (9e9, {"memory": "4.4GB", "bounds": True}, {"piece_size": 390}),
 ])
 def test_few_pieces_come_first_then_the_optimiser_then_pairs(free, settings, chosen, made_up):
     found = made_up(free, **settings)

@@ -22,6 +22,7 @@ from nst_np.pieces import cut
 LBFGS_START, LBFGS_SEARCH = 2, 0.05  # evaluations at each size beside one an iteration: at once, and in each, as seen
 PROPOSED = 0.9  # share of the rest that a proposed size may take: layers change with size, free memory with time
 BYTES = 3 * 4  # of a pixel in memory
+ERROR = 0.05  # share by which a run may take more than foretold
 SMALLEST_SIZE = Config.__dataclass_fields__["size"].metadata["minimum"]
 ROUND_SIZES = [digits * 10**zeros for zeros in range(4) for digits in range(10, 100)]
 
@@ -82,7 +83,7 @@ class Estimate:
         what, (height, width) = ("picture", self.shape) if self.style is None else ("style image", self.style)
         even = " even in pieces" if self.pieces > 1 else ""
         there = f"{amount(self.free_bytes)} are free, of which a tenth is to stay free"
-        if self.most_bytes is not None and self.most_bytes < room(self.free_bytes):
+        if self.most_bytes is not None and room(self.free_bytes, self.most_bytes) < room(self.free_bytes):
             there = f"the setting memory leaves {amount(max(0, self.most_bytes))} beside what is in use already"
         raise InputError(f"a {what} of {width}×{height} needs about {amount(self.peak_bytes)} of {self._whose}{even}, "
                          f"and {there}; {settings} would fit")
@@ -211,8 +212,8 @@ def _areas(plan: Plan, costs: Costs, shape: Shape) -> list[int]:
 
 
 def room(free: int, most: int | None = None) -> float:
-    """What a run may take of the free memory."""
-    return min(free * (1 - RESERVE), math.inf if most is None else most)
+    """What a run may be foretold to take of the free memory, and of what the setting `memory` leaves."""
+    return min(free * (1 - RESERVE), math.inf if most is None else most * (1 - ERROR))
 
 
 def _fitting(plan: Plan, costs: Costs, least_room: float) -> dict[str, int]:
