@@ -17,6 +17,7 @@ from nst_np.arrays import Array
 from nst_np.backend import Backend
 from nst_np.config import Config, replace
 from nst_np.errors import InputError
+from nst_np.explain.settings import OPTIONS, PRESET, SETTINGS
 from nst_np.guides import Guides
 from nst_np.inputs import Inputs, gather, initial_image
 from nst_np.load import Say, check_layers, log
@@ -31,18 +32,8 @@ from nst_np.registry import VGGS
 from nst_np.run import Steps, network_of, objective_of
 from nst_np.terms import Term
 
-PRESET = "gatys2015"
-#: What differs from the preset: layers after the rectifier, a small picture, and a start that shows something.
-SETTINGS: Mapping[str, Any] = {
-    "network": "vgg16", "size": 192, "content_layers": {"relu4_2": 1.0},
-    "style_layers": {f"relu{block}_1": 0.2 for block in range(1, 6)},
-    "init": "mix", "noise_ratio": 0.5, "noise_strength": 40.0, "iterations": 5,
-}  # fmt: skip
-#: The settings that may be given. All others are those of the paper.
-OPTIONS = ("size", "style_scale", "network", "weights", "weights_format", "pooling", "content_layers", "style_layers",
-           "content_weight", "style_weight", "optimizer", "iterations", "init", "noise_ratio", "noise_strength", "seed",
-           "device", "dtype", "threads")  # fmt: skip
-MAPS = 4  # features of a layer that are shown
+MAPS = 4  # channels of a layer that are shown
+EDGE = 8  # a layer's height and width by this is not looked at when they are chosen: zeros beyond it light some up
 LENGTHS = tuple(10.0**-exponent for exponent in range(-1, 8))  # of a difference, in pixel values as a root mean square
 
 
@@ -54,7 +45,7 @@ class Layer:
     ----------
     name, shape, nbytes : of the features F, (H, W, N) in the network's dtype.
     mean, rms, zeros : of the features: mean, root mean square, and the share that is exactly 0.
-    channels, maps : those that vary most over positions, and their features, (H, W) each.
+    channels, maps : those that vary most over positions away from the edges, and their features, (H, W) each.
     arriving : dL/dF by the names of the terms and of ``"total"``, as root mean squares: of all that comes back to the
         layer, its own terms among it.
     """
@@ -76,13 +67,14 @@ class Content:
 
     Attributes
     ----------
-    squares : Σ (F - P)².
+    squares, elements : Σ (F - P)², and of how many.
     channel, F, P : the channel in which F and P differ most, and both there, (H, W).
     by_position : (H, W), the root of Σ_i (F - P)² over channels.
     """
 
     layer: str
     squares: float
+    elements: int
     channel: int
     F: np.ndarray
     P: np.ndarray
@@ -104,6 +96,26 @@ class Style:
     style_M: int
     G: np.ndarray
     A: np.ndarray
+
+    @property
+    def N(self) -> int:
+        """Channels."""
+        return len(self.G)
+
+    @property
+    def squares(self) -> float:
+        """Σ (G - A)²."""
+        return float(((self.G - self.A).astype(np.float64) ** 2).sum())
+
+    @property
+    def smaller(self) -> float:
+        """The share of pairs in which G is smaller than A."""
+        return float((self.G < self.A).mean())
+
+    @property
+    def distance(self) -> float:
+        """The length of G - A, relative to A's."""
+        return float(np.sqrt(self.squares / ((self.A.astype(np.float64) ** 2).sum() or 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,9 +257,10 @@ def _gathered(content: Image | None, style: Image | None, settings: Mapping[str,
     for name in settings:
         if name not in OPTIONS:
             raise InputError(f"{name} cannot be set here; expected one of {', '.join(OPTIONS)}")
-    if (network := settings.get("network", SETTINGS["network"])) not in VGGS:
+    wanted = {**SETTINGS, **settings}
+    if (network := wanted["network"]) not in VGGS:
         raise InputError(f"network must be one of {', '.join(VGGS)}, whose layers the page follows, not {network!r}")
-    given = gather(content, style, None, PRESET, None, {**SETTINGS, **settings})
+    given = gather(content, style, None, PRESET, None, wanted)
     check_layers(given.config)
     return given.config, given
 
@@ -295,7 +308,9 @@ def _traced(network: FeatureNetwork, terms: Sequence[Term], x: Array) -> tuple[d
 def _layer(network: FeatureNetwork, name: str, notes: Mapping[str, _Note]) -> Layer:
     """What the notes on the terms and the total say of a layer."""
     F = Backend.to_host(notes["total"].F)
-    varying = np.argsort(-F.var(axis=(0, 1), dtype=np.float64), kind="stable")[:MAPS]
+    y, x = F.shape[0] // EDGE, F.shape[1] // EDGE
+    inside = F[y : F.shape[0] - y, x : F.shape[1] - x]
+    varying = np.argsort(-inside.var(axis=(0, 1), dtype=np.float64), kind="stable")[:MAPS]
     return Layer(name, F.shape, F.nbytes, float(F.mean(dtype=np.float64)), root_mean_square(np, F),
                  float((F == 0).mean()), tuple(map(int, varying)), tuple(F[..., channel] for channel in varying),
                  {term: note.arrived for term, note in notes.items()})
@@ -308,7 +323,7 @@ def _content(network: FeatureNetwork, term: Term, features: Mapping[str, Array])
     F, P = (Backend.to_host(each) for each in (features[layer], loss.P))
     D = (F - P).astype(np.float64) ** 2
     channel = int(D.sum(axis=(0, 1)).argmax())
-    return Content(layer, squares, channel, F[..., channel], P[..., channel], np.sqrt(D.sum(axis=2)))
+    return Content(layer, squares, F.size, channel, F[..., channel], P[..., channel], np.sqrt(D.sum(axis=2)))
 
 
 def _style(network: FeatureNetwork, term: Term, features: Mapping[str, Array], shape: tuple[int, ...]) -> Style:
