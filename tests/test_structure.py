@@ -376,7 +376,8 @@ def test_importing_the_package_is_cheap():
     assert heavy_modules("import nst_np") == []
 
 
-@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main", "gradcheck_main", "explain_main"])
+@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main", "gradcheck_main",
+                                  "explain_main"])
 def test_help_is_cheap(main):
     code = f"""
 from nst_np.cli import {main}

@@ -8,5 +8,5 @@ from nst_np.cli.reconstruct import reconstruct_main
 from nst_np.cli.stylize import main
 from nst_np.cli.weights import convert_weights_main, fetch_weights_main
 
-__all__ = ["batch_main", "convert_weights_main", "experiment_main", "explain_main", "fetch_weights_main", "gradcheck_main",
-           "main", "reconstruct_main"]
+__all__ = ["batch_main", "convert_weights_main", "experiment_main", "explain_main", "fetch_weights_main",
+           "gradcheck_main", "main", "reconstruct_main"]

@@ -87,19 +87,19 @@ class Style:
 
     Attributes
     ----------
-    M, style_M : positions of the generated image's features, and of the style image's.
-    G, A : (N, N), Gram matrices; A times M / style_M.
+    M, M_style : positions of the generated image's features, and of the style image's.
+    G, A : (N, N), Gram matrices; A times M / M_style.
     """
 
     layer: str
     M: int
-    style_M: int
+    M_style: int
     G: np.ndarray
     A: np.ndarray
 
     @property
-    def N(self) -> int:
-        """Channels."""
+    def channels(self) -> int:
+        """N."""
         return len(self.G)
 
     @property
@@ -277,9 +277,8 @@ class _Note(Loss):
 
     reach = 1  # so that a network shows the layer whole
 
-    def __init__(self) -> None:
-        self.F: Array = None
-        self.arrived = 0.0
+    F: Array
+    arrived: float = 0.0
 
     def statistic(self, backend: Backend, F: Array) -> Statistic:
         self.F = F
@@ -289,8 +288,9 @@ class _Note(Loss):
         return 0.0, statistic
 
     def pull_back(self, backend: Backend, F: Array, d_statistic: Statistic, add_to: Array | None = None) -> Array:
-        if add_to is not None:
-            self.arrived = root_mean_square(backend.xp, add_to)
+        if add_to is None:
+            return backend.xp.zeros_like(F)
+        self.arrived = root_mean_square(backend.xp, add_to)
         return add_to
 
 

@@ -78,7 +78,8 @@ def render_page(explanation: Explanation) -> str:
         norms=_norms(e), cosines=e.cosines, sum_error=_sum_error(e),
         gradients=_gradients(e), extreme=EXTREME, iterations=[(each, _painted(each)) for each in e.iterations],
         best=min(e.differences, key=lambda each: each.error, default=None),
-        nbytes=sum(layer.nbytes for layer in e.layers), first_block=_first_block(e), total_weighted=sum(part.weighted for part in e.parts),
+        nbytes=sum(layer.nbytes for layer in e.layers), first_block=_first_block(e),
+        total_weighted=sum(part.weighted for part in e.parts),
     )
 
 
@@ -187,7 +188,7 @@ def _norms(e: Explanation) -> list[tuple[str, list[tuple[float, float]]]]:
     """
     names = [*(part.name for part in e.parts), "total"]
     rows = [(layer.name, [layer.arriving[name] for name in names]) for layer in reversed(e.layers)]
-    rows.append(("pixels", [rms for _, rms in _gradients(e)]))
+    rows.append(("pixels", [root_mean_square(np, each) for each in (*(part.gradient for part in e.parts), e.gradient)]))
     logs = [math.log(value) for _, row in rows for value in row if value > 0] or [0.0]
     least, span = min(logs), (max(logs) - min(logs)) or 1.0
     return [(name, [(value, (math.log(value) - least) / span if value > 0 else 0.0) for value in row])

@@ -1,4 +1,4 @@
-"""Pictures as the bytes of files, kept in memory: small JPEG copies, and exact PNG ones, that pages and sliders show."""
+"""Pictures as the bytes of files, which pages and sliders show: small JPEG copies, and exact PNG ones."""
 
 from __future__ import annotations
 
