@@ -1,4 +1,4 @@
-"""Reports and galleries of runs that were not made."""
+"""Reports and galleries of runs that were not made, and an explanation of a small evaluation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_np import report
 from nst_np.config import Config
+from nst_np.explain.measuring import Explanation, explain
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import Account, Frame
 from nst_np.results import StylizeResult
@@ -68,3 +69,9 @@ def make_gallery(**changes: object) -> report.Gallery:
     gallery = report.Gallery("layers by ratio", "nst-np-experiment x", ["r0", "r1"], ["c0", "c1", "c2"], cells,
                              "[start]\n")
     return dataclasses.replace(gallery, **changes)
+
+
+def make_explanation(**settings: object) -> Explanation:
+    """Of two pictures of 37×53 and 40×48, by a network with random weights."""
+    given = {"size": 53, "weights": "random", "iterations": 2, "threads": 1, **settings}
+    return explain(picture(37, 53, 1), picture(40, 48, 2), **given)

@@ -14,9 +14,10 @@ import pytest
 
 from nst_np import report
 from nst_np.config_files import format_config
+from nst_np.explain.page import render_page as render_explanation
 from nst_np.images import encode_jpeg
 from nst_np.report.recording import FRAME_SIDE, MAX_FRAMES, Frame, Recorder
-from tests.made_up_reports import HOSTILE, LAYERS, history, make_account, make_gallery
+from tests.made_up_reports import HOSTILE, LAYERS, history, make_account, make_explanation, make_gallery
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
@@ -333,6 +334,18 @@ def test_pages_with_hostile_and_long_texts_run_nothing_and_fit(browser, tmp_path
             for width in NARROW_AND_WIDE:
                 page.set_viewport_size({"width": width, "height": 800})
                 assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_an_explanation_fits_into_every_window_and_shows_its_pictures(browser, tmp_path):
+    explanation = dataclasses.replace(make_explanation(), network=HOSTILE + LONG)
+    with opened(browser, tmp_path, render_explanation(explanation)) as page:
+        for width in (320, *NARROW_AND_WIDE, 2000):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+            sizes = page.evaluate("[...document.images].map((image) => [image.width, image.naturalWidth])")
+            assert all(width >= 80 and natural for width, natural in sizes)
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 19, 23)"
 
 
 @pytest.mark.parametrize("name", ["run_page", "sweep_page"])

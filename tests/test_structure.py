@@ -78,6 +78,7 @@ LEVELS = {
     "callbacks": 12,
     "transfer": 12,
     "report": 13,
+    "explain": 14,
     "paint": 14,
     "experiments": 15,
     "batch": 16,
@@ -378,7 +379,8 @@ def test_importing_the_package_is_cheap():
     assert heavy_modules("import nst_np") == []
 
 
-@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main", "gradcheck_main"])
+@pytest.mark.parametrize("main", ["main", "fetch_weights_main", "convert_weights_main", "gradcheck_main",
+                                  "explain_main"])
 def test_help_is_cheap(main):
     code = f"""
 from nst_np.cli import {main}

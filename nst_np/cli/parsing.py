@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from nst_np.cli.console import write_out
@@ -70,6 +70,14 @@ def add_settings(parser: Parser, *, skip: Collection[str] = ()) -> Any:
     return other
 
 
+def add_some_settings(parser: Parser, names: Collection[str], defaults: Mapping[str, Any]) -> None:
+    """An option for each of these fields of `Config`, whose defaults may be others."""
+    group = parser.add_argument_group("settings")
+    for field in dataclasses.fields(Config):
+        if field.name in names:
+            _add_option(group, field, defaults.get(field.name))
+
+
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the options of `add_settings` give: by the preset, the config file and the command line."""
     given, preset = {name: value for name, value in vars(options).items() if name in option_names()}, options.preset
@@ -85,12 +93,16 @@ def typed(options: argparse.Namespace) -> set[str]:
     return {name for name in vars(options) if name in option_names()}
 
 
-def _add_option(group: Any, field: dataclasses.Field[Any]) -> None:
-    """One option from a field of `Config`."""
+def _add_option(group: Any, field: dataclasses.Field[Any], default: Any = None) -> None:
+    """One option from a field of `Config`, which may have another default."""
     rules, name, kind = field.metadata, field.name, option_type(field.name)
     text = rules["help"].replace("%", "%%")
-    if field.default is not None:
-        text += f" (default: {format_option(field.default)})"
+    if default is not None:
+        text = text.partition(" (default:")[0]
+    elif field.default is not None:
+        default = field.default
+    if default is not None:
+        text += f" (default: {format_option(default)})"
     flags = ["-o", "--output"] if name == "output" else [f"--{name.replace('_', '-')}"]
     if kind is bool:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)

@@ -2,7 +2,7 @@
 
 from nst_np.images.animation import decode_jpeg, encode_gif
 from nst_np.images.arrays import array_reader, from_array
-from nst_np.images.encoding import encode_jpeg
+from nst_np.images.encoding import encode_jpeg, encode_png
 from nst_np.images.opening import is_pil_image
 from nst_np.images.reading import Picture, load_image
 from nst_np.images.resizing import fit_image, fitted_shape, interpolate, measured_side, middle_square, resize_image
@@ -18,6 +18,7 @@ __all__ = [
     "decode_jpeg",
     "encode_gif",
     "encode_jpeg",
+    "encode_png",
     "fit_image",
     "fitted_shape",
     "from_array",

@@ -1,4 +1,4 @@
-"""Small JPEG copies of pictures, kept in memory: what a report or a slider shows."""
+"""Pictures as the bytes of files, which pages and sliders show: small JPEG copies, and exact PNG ones."""
 
 from __future__ import annotations
 
@@ -26,4 +26,11 @@ def encode_jpeg(pixels: npt.NDArray[Any], side: int, quality: int) -> bytes:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=quality, optimize=True)
+    return encoded.getvalue()
+
+
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A picture, (H, W, 3) or (H, W) of uint8, as the bytes of a PNG file: every value as it is."""
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", optimize=True)
     return encoded.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from nst_np import callbacks
@@ -41,6 +42,17 @@ def check_report(folder: str | Path, config: Config) -> None:
         not installed.
     """
     check_packages()
+    check_place(folder, lambda path: _check_same(path, config))
+
+
+def check_place(folder: str | Path, check_filled: Callable[[Path], None]) -> None:
+    """Make sure that a folder of a report can be written to; one that holds anything is passed to `check_filled`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written to, or is a file.
+    """
     path = Path(folder)
     try:
         if path.exists() and not path.is_dir():
@@ -48,7 +60,7 @@ def check_report(folder: str | Path, config: Config) -> None:
         if not path.exists() and not path.resolve().parent.is_dir():
             raise InputError(f"report {str(folder)!r}: folder {str(path.resolve().parent)!r} does not exist")
         if path.is_dir() and not all(is_temporary(entry.name) for entry in path.iterdir()):
-            _check_same(path, config)
+            check_filled(path)
         check_can_write(path / REPORT_FILE if path.is_dir() else path)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
         raise InputError(f"report {str(folder)!r} cannot be written: {reason(error)}") from error

@@ -59,14 +59,14 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
 
 
-def base64_text(jpeg: bytes) -> str:
+def base64_text(file: bytes) -> str:
     """The bytes of a file as the text that pages hold."""
-    return base64.b64encode(jpeg).decode("ascii")
+    return base64.b64encode(file).decode("ascii")
 
 
-def data_uri(jpeg: bytes) -> str:
-    """A JPEG file as the address of an image, which holds all of it."""
-    return f"data:image/jpeg;base64,{base64_text(jpeg)}"
+def data_uri(file: bytes, kind: str = "jpeg") -> str:
+    """A JPEG file, or one of another kind, as the address of an image, which holds all of it."""
+    return f"data:image/{kind};base64,{base64_text(file)}"
 
 
 def number(value: float | None) -> str:

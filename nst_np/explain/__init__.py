@@ -1,0 +1,1 @@
+"""One evaluation of the paper's loss, and the first steps that follow it, as a page of numbers and pictures."""
