@@ -28,7 +28,6 @@ highlight_language = "text"  # of blocks that name none
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
-mathjax3_config = {"chtml": {"displayAlign": "left", "displayIndent": "1.5em"}}
 
 # Every cell is run at every build, so a page cannot show what the code no longer does.
 nb_execution_mode = "force"
@@ -39,7 +38,7 @@ nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the text of each parameter says it
 autodoc_default_options = {"members": True}
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"

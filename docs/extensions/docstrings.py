@@ -39,7 +39,12 @@ def _change(app, what, name, obj, options, lines):
     lines[:] = [unbarred(line) for line in described(lines)]
 
 
+def _hide(app, what, name, obj, options, signature, returned):
+    return signature and re.sub(r", _\w+(=<[^,()]*>|=[^,()<>]*)?", "", signature), returned
+
+
 def setup(app):
-    """Before napoleon, which listens to the same event."""
+    """Docstrings before napoleon, which listens to the same event; and signatures without private parameters."""
     app.connect("autodoc-process-docstring", _change, priority=400)
+    app.connect("autodoc-process-signature", _hide)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

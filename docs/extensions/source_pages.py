@@ -11,6 +11,7 @@ from pygments.lexers import TextLexer, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
 LINK = re.compile(r"\[([^\[\]]+)\]\(((?:\.\./)+[^)\s#]+)\)")
+OWN = {".md", ".jpg", ".png", ".svg"}  # what Sphinx has pages of, or shows
 HEADS = ("README.md", "__init__.py")  # what stands for a folder
 
 
@@ -24,8 +25,8 @@ def target(page, link, docs):
     docs : the folder of all pages.
     """
     file = (page.parent / link).resolve()
-    if file.is_relative_to(docs) or not file.exists():
-        return None  # if it does not exist, Sphinx warns of it
+    if not file.exists() or (file.is_relative_to(docs) and file.suffix in OWN):
+        return None  # of what does not exist Sphinx warns
     if file.is_dir():
         file = next((file / head for head in HEADS if (file / head).exists()), None)
     return file and file.relative_to(docs.parent)
