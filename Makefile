@@ -1,4 +1,4 @@
-# make demo, make test: on a bare machine these need make, git and python3 >= 3.10, and build their own .venv.
+# make demo, make test, make docs: on a bare machine these need make, git and python3 >= 3.10, and build their own .venv.
 
 PYTHON ?= python3
 TESTS ?= tests
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast lint bench fuzz soak notebooks clean
+.PHONY: demo test test-fast lint docs bench fuzz soak notebooks clean
 
 demo: $(VENV)/installed
 	$(BIN)/python scripts/stylize.py examples/photographs/cat.jpg examples/paintings/mosaic.jpg -o demo.png \
@@ -27,6 +27,12 @@ test-fast: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Runs all code of the book. A warning is an error: a link that leads nowhere, a cell that fails.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -j auto --quiet docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b doctest -d docs/_build/html/.doctrees docs docs/_build/doctest
+	@echo "The book is $(CURDIR)/docs/_build/html/index.html"
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/correctness.py
@@ -52,7 +58,7 @@ mine/%.ipynb: | docs/exercises/%.py $(VENV)/installed-notebooks
 	    --output $@ docs/exercises/$*.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
+	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo.png
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What tests and linters need is no part of what a picture needs: a marker for each, newer than the metadata once done.
@@ -62,6 +68,10 @@ $(VENV)/installed: pyproject.toml setup.py | $(BIN)/pip
 
 $(VENV)/installed-test: pyproject.toml setup.py | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml setup.py | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	@touch $@ $(VENV)/installed
 
 # The index's PyTorch for Linux brings gigabytes of CUDA along, of which nothing is used here. The one without:

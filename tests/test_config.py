@@ -170,7 +170,8 @@ VALUES = {
     bool: st.booleans(),
     dict: st.dictionaries(st.sampled_from(["relu1_1", "conv5_4", "scale3"]), st.floats(0, 1e300), min_size=1),
 }
-WRITTEN = {"memory": ["4GB", " 1.5 GiB", "500m"], "scheduler": ["local:2", "tcp://host:8786", None]}  # in forms of their own
+WRITTEN = {"memory": ["4GB", " 1.5 GiB", "500m"],  # in forms of their own
+           "scheduler": ["local:2", "tcp://host:8786", None]}
 VALUES[tuple] = st.lists(VALUES[str].filter(lambda text: text != "none"), min_size=1, max_size=3).map(tuple)
 
 
