@@ -1,9 +1,11 @@
 """Settings of the book: `make docs` builds it."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
+MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static"  # so that formulas need no network
 sys.path.insert(0, str(DOCS / "extensions"))
 
 from nst_np import __version__  # noqa: E402
@@ -17,7 +19,6 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
-    "sphinx-mathjax-offline",  # formulas without a network
     "docstrings",
     "source_pages",
 ]
@@ -43,7 +44,8 @@ napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "nst_np"
-html_static_path = ["_static"]
+html_static_path = ["_static", str(MATHJAX)]
+mathjax_path = "mathjax/tex-chtml.js"
 html_css_files = ["book.css"]
 html_show_sourcelink = False
 html_copy_source = False

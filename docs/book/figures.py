@@ -50,7 +50,7 @@ def show(pictures, columns=None, width=7.0, **options):
     rows = -(-len(pictures) // columns)
     height, across = next(iter(pictures.values())).shape[:2]
     size = width, rows * (width / columns * height / across + 0.3)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    axes = plt.subplots(rows, columns, figsize=size, squeeze=False)[1]
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, pixels) in zip(axes.flat, pictures.items(), strict=False):

@@ -27,10 +27,10 @@ def described(lines):
 
 
 def unbarred(line):
-    """A line in which bars are bars; in reST they are substitutions.
+    r"""A line in which bars are bars; in reST they are substitutions.
 
     >>> print(unbarred("R(h) = |f(x)|, not `a | b`"))
-    R(h) = \\|f(x)\\|, not `a | b`
+    R(h) = \|f(x)\|, not `a | b`
     """
     return "".join(part if part.startswith("`") else part.replace("|", r"\|") for part in CODE.split(line))
 
