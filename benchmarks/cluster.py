@@ -3,9 +3,10 @@
     python benchmarks/cluster.py [SIZE …] [--workers N …]
 
 One evaluation of VGG16 from the box, default layers, Wasserstein style, at SIZE × SIZE pixels (default 512 and 1024):
-in this process on all cores, then on 1, 2 and 4 processes that share them, in as many pieces, but at least two. *Once* is
-what is sent at the first evaluation (network, targets), *each* what every evaluation sends and gets. The *model* is the
-time of one process by the pixels of all pieces with their halos, features made twice, plus bytes by 1 GB/s.
+in this process on all cores, then on 1, 2 and 4 processes that share them, in as many pieces, but at least two.
+*Once* is what is sent at the first evaluation (network, targets), *each* what every evaluation sends and gets. The
+*model* is the time of one process by the pixels of all pieces with their halos, features made twice, plus bytes by 1
+GB/s.
 """
 
 from __future__ import annotations

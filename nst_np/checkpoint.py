@@ -27,8 +27,8 @@ from nst_np.optimize import State
 from nst_np.version import VERSION
 
 #: Settings that may differ: where things go, how fast, and names of what is compared itself, by `Checkpoint.inputs`.
-FREE = (*WRITES, "settings", "memory", "scheduler", "threads", "device", "network", "weights", "weights_format", "content",
-        "style", "content_regions", "style_regions", "keep", "strength", "init")
+FREE = (*WRITES, "settings", "memory", "scheduler", "threads", "device", "network", "weights", "weights_format",
+        "content", "style", "content_regions", "style_regions", "keep", "strength", "init")
 
 Say = Callable[[str], None]
 
