@@ -36,6 +36,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_merge_streams = True
 
+doctest_global_setup = "import numpy as np\nfrom nst_np.gradcheck import examine"  # as in the module itself
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the text of each parameter says it
 autodoc_default_options = {"members": True}
