@@ -54,7 +54,7 @@ def paint(size: int, limit: str | None, iterations: int, threads: int) -> dict[s
     settings = run.result.settings
     return {
         "size": size, "height": size * 3 // 4, "memory": limit, "pieces": expected.pieces,
-        "piece_size": settings.piece_size, "optimizer": settings.optimizer, "pairs": settings.pairs,
+        "piece_size": settings.piece_size, "optimizer": settings.optimizer, "pairs": settings.lbfgs_pairs,
         "seconds": statistics.median(end - start for start, end in itertools.pairwise(ends)),
         "evaluations": run.result.nfev,
         "peak_bytes": _peak(), "foretold_bytes": before + expected.peak_bytes,

@@ -121,7 +121,7 @@ class Config:
     stop_after: int | None = _option(None, "optimizer", "end after N iterations in all, at whatever size that is (default: none)", metavar="N", minimum=1)
     learning_rate: float | None = _option(None, "optimizer", "step size of adam, rmsprop and momentum, length of the first step of the others, in pixel values (default: one for each)", metavar="X", above=0)
     redraw: int | None = _option(None, "optimizer", "iterations after which losses that look at random places draw others, and patches are matched again (default: 10 with L-BFGS, which starts again there, else 1)", metavar="N", minimum=1)
-    pairs: int | None = _option(None, "optimizer", "steps and changes of the gradient that L-BFGS remembers (default: 10, or as many as fit into 'memory')", metavar="N", minimum=1, maximum=100)
+    lbfgs_pairs: int | None = _option(None, "optimizer", "steps and changes of the gradient that L-BFGS remembers (default: 10, or as many as fit into 'memory')", metavar="N", minimum=1, maximum=100)
     adam_beta2: float | None = _option(None, "optimizer", "decay of adam's mean square of gradients (default: 0.999)", metavar="X", above=0, maximum=0.999999)
     carry_moments: bool = _option(False, "optimizer", "adam begins each size with the moments of the one before, enlarged, instead of none")
     average: float | None = _option(None, "optimizer", "the picture is the moving average of the iterates at its size, of this decay: 0.99 is about the last hundred (default: the iterate with the smallest loss)", metavar="X", above=0, maximum=0.9999)

@@ -79,7 +79,7 @@ class Descent:
             function, self.start(start), xp=self.xp, method=self.method, iterations=iterations,
             learning_rate=self._config.learning_rate, bounds=self._config.pixel_bounds, average=self._config.average,
             beta2=self._config.adam_beta2 if adam else None, carried=carried, redraw=redraw,
-            pairs=self._config.pairs if lbfgs else None,
+            pairs=self._config.lbfgs_pairs if lbfgs else None,
             state=None if state is None else self.there(state),
             redraw_every=self._config.redraw,
         )

@@ -45,7 +45,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     if config.network not in VGGS:
         yield "pooling pooling_scale padding", f"network {config.network} has none"
     if not config.optimizer.startswith("lbfgs"):
-        yield "pairs", f"optimizer {config.optimizer} remembers none"
+        yield "lbfgs_pairs", f"optimizer {config.optimizer} remembers none"
     if config.optimizer != "adam":
         yield "adam_beta2 carry_moments", f"optimizer {config.optimizer} has no such"
     elif config.parametrization != "pixels":

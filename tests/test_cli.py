@@ -177,8 +177,8 @@ def test_what_does_not_fit_is_refused_with_what_would(rehearsed, command, folder
     monkeypatch.setattr(Steps, "_all_sizes", None)
     layers = ["--content-layers", "scale2", "--style-layers", "scale1,scale2", "-q"]
     layers += ["--threads", "1"]  # several take the most memory at the same time, or not, as it happens
-    pattern = (r"nst-np: a picture of 800×533 needs about \S+ [MG]B of memory, and 50 MB are free, of which a tenth is "
-               r"to stay free; size (\d+) would fit\n")
+    pattern = (r"nst-np: a picture of 800×533 needs about \S+ [MG]B of memory even in pieces, and 50 MB are free, of "
+               r"which a tenth is to stay free; size (\d+) would fit\n")
     for arguments in (RUN, ESTIMATE):
         code, out, err = command(*arguments, *layers, "--size", "800")
         assert (code, out) == (2, "")

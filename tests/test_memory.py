@@ -180,9 +180,9 @@ def test_scipy_remembers_as_many_pairs(monkeypatch):
 def test_optimisers_without_pairs():
     with pytest.raises(InputError, match="^optimizer adam remembers no pairs; lbfgs and lbfgs-own do$"):
         Minimization(bowl, np.ones(3), method="adam", iterations=1, pairs=3)
-    line = without_effect([Config(optimizer="adam", pairs=3)], ["pairs"])
-    assert line == "without effect: pairs (optimizer adam remembers none)"
-    assert without_effect([Config(pairs=3)], ["pairs"]) is None
+    line = without_effect([Config(optimizer="adam", lbfgs_pairs=3)], ["lbfgs_pairs"])
+    assert line == "without effect: lbfgs_pairs (optimizer adam remembers none)"
+    assert without_effect([Config(lbfgs_pairs=3)], ["lbfgs_pairs"]) is None
 
 
 # --- what is chosen ---------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_memory_in_pieces_adds_up():
     in_four = predict(plan(piece_size=500), costs(**lines), GB)
     assert in_four.pieces == 4
     assert in_four.peak_bytes == BESIDE + (1e6 + 100e6) + 12e6 + (2e6 + 500 * 500**2) + 11 * 24e6
-    fewer = predict(plan(piece_size=500, pairs=3), costs(**lines), GB)
+    fewer = predict(plan(piece_size=500, lbfgs_pairs=3), costs(**lines), GB)
     assert in_four.peak_bytes - fewer.peak_bytes == 7 * 24e6
     assert predict(plan(piece_size=500), costs(**{**lines, "weighing": Line(0.0, 400.0)}), GB).peak_bytes == (
         BESIDE + (1e6 + 100e6) + 400e6 + 11 * 24e6)
@@ -262,11 +262,11 @@ def test_what_fits_is_left_as_it_is(made_up):
 @pytest.mark.parametrize(("free", "settings", "chosen"), [
     (8.8e9, {}, {"piece_size": 1900}),
     (7.1e9, {}, {"piece_size": 1900}),
-    (6.0e9, {}, {"optimizer": "lbfgs-own", "pairs": 10, "piece_size": 1900}),
-    (2.8e9, {}, {"optimizer": "lbfgs-own", "pairs": 6, "piece_size": 1900}),
-    (1.9e9, {}, {"optimizer": "lbfgs-own", "pairs": 7, "piece_size": 660}),
+    (6.0e9, {}, {"optimizer": "lbfgs-own", "lbfgs_pairs": 10, "piece_size": 1900}),
+    (2.8e9, {}, {"optimizer": "lbfgs-own", "lbfgs_pairs": 6, "piece_size": 1900}),
+    (1.9e9, {}, {"optimizer": "lbfgs-own", "lbfgs_pairs": 7, "piece_size": 660}),
     (9e9, {"memory": "6.6GB"}, {"piece_size": 1900}),
-    (9e9, {"memory": "2.8GB", "pairs": 4}, {"optimizer": "lbfgs-own", "pairs": 4, "piece_size": 1900}),
+    (9e9, {"memory": "2.8GB", "lbfgs_pairs": 4}, {"optimizer": "lbfgs-own", "lbfgs_pairs": 4, "piece_size": 1900}),
     (9e9, {"memory": "6.6GB", "optimizer": "adam"}, {"piece_size": 1900}),
     (9e9, {"memory": "4.4GB", "bounds": True}, {"piece_size": 390}),
 ])
@@ -279,7 +279,7 @@ def test_few_pieces_come_first_then_the_optimiser_then_pairs(free, settings, cho
     assert found.peak_bytes <= limit
     assert found.describe().endswith(
         f"; {found.pieces} pieces" * (found.pieces > 1)
-        + (f", our own L-BFGS with {chosen['pairs']} pairs" if "pairs" in chosen else ""))
+        + (f", our own L-BFGS with {chosen['lbfgs_pairs']} pairs" if "lbfgs_pairs" in chosen else ""))
 
 
 def test_what_fits_with_nothing_is_refused_with_the_size_that_would(made_up):
@@ -374,7 +374,7 @@ def peak_of(net, *images, **settings):
 
 
 @pytest.mark.parametrize("settings", [{"optimizer": "lbfgs", "iterations": 2},
-                                      {"optimizer": "lbfgs-own", "pairs": 2, "iterations": 4}])
+                                      {"optimizer": "lbfgs-own", "lbfgs_pairs": 2, "iterations": 4}])
 def test_the_memory_of_pieces_is_foretold(settings, quick):
     photo, _ = pictures(240, 320)
     painting = photo[::-1, ::-1]

@@ -89,6 +89,6 @@ def _methods(plan: Plan) -> Iterator[Chosen]:
     yield {}
     config = plan.config
     if config.optimizer.startswith("lbfgs") and not config.bounds:
-        most, fewest = (PAIRS, FEWEST_PAIRS) if config.pairs is None else (config.pairs, config.pairs)
+        most, fewest = (PAIRS, FEWEST_PAIRS) if config.lbfgs_pairs is None else (config.lbfgs_pairs, config.lbfgs_pairs)
         for pairs in range(most, fewest - 1, -1):
-            yield {"optimizer": "lbfgs-own", "pairs": pairs}
+            yield {"optimizer": "lbfgs-own", "lbfgs_pairs": pairs}

@@ -50,7 +50,7 @@ class Estimate:
     before : how many there are at each size before the last.
     pieces : how many the last size is worked on in.
     chosen : settings that were chosen so that the run fits: ``{"piece_size": 1100}``, perhaps with ``optimizer`` and
-        ``pairs``. Empty if it fits as it is.
+        ``lbfgs_pairs``. Empty if it fits as it is.
     most_bytes : what the setting `memory` leaves beside what is in use before the run starts; None if it is not set.
     """
 
@@ -107,8 +107,8 @@ class Estimate:
     def _choice(self) -> str:
         """In how many pieces it is worked on, and what else was chosen so that it fits."""
         words = [f"{self.pieces} pieces{self._last}"] if self.pieces > 1 else []
-        if "pairs" in self.chosen:
-            words.append(f"our own L-BFGS with {self.chosen['pairs']} pairs")
+        if "lbfgs_pairs" in self.chosen:
+            words.append(f"our own L-BFGS with {self.chosen['lbfgs_pairs']} pairs")
         return f"; {', '.join(words)}" if words else ""
 
     @property
@@ -198,7 +198,7 @@ def _painting(plan: Plan, costs: Costs) -> float:
     pixels, piece = area(shape), max(_areas(plan, costs, shape))
     evaluating = max(its.weighing(pixels), its.merging(pixels) + its.evaluating(piece))
     second = its.pair(pixels)  # point of a line search, with its gradient
-    return ((plan.config.pairs or PAIRS) * its.pair(pixels)
+    return ((plan.config.lbfgs_pairs or PAIRS) * its.pair(pixels)
             + max(its.moving(pixels), its.holding(pixels) + second + evaluating))
 
 

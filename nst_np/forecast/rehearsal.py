@@ -284,7 +284,7 @@ class _Canvas:
             objective = self._objective()
             kept, built = watch.held(), watch.peak()
             self._paint(partial(self._of, objective))
-            pairs = (self._config.pairs or optimize.PAIRS) + 1
+            pairs = (self._config.lbfgs_pairs or optimize.PAIRS) + 1
             return watch.peak() + pairs * self._pair_bytes(), kept, built - kept
 
     def bytes_in_pieces(self, watching: Watching) -> InPieces:
