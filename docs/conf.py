@@ -62,4 +62,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "pygments_light_style": "a11y-light",
 }
-html_sidebars = {"index": [], "gallery": []}
+html_sidebars = {"index": [], "api": [], "gallery": []}
